@@ -1,0 +1,331 @@
+"""Pictures with their captions: `CaptionDataset`, its report of problems, its collector."""
+
+from __future__ import annotations
+
+import os
+import random
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from keras_showattend.preprocessing.images import ImageSource, describe_source
+
+MISSING_IMAGE = "missing image file"
+EMPTY_CAPTION = "empty caption"
+CAPTION_NOT_TEXT = "caption that is not text"
+DUPLICATE_CAPTION = "same caption twice for one image"
+NO_CAPTIONS = "image without captions"
+UNKNOWN_IMAGE = "caption of an image that is not listed"
+UNKNOWN_IN_SPLIT = "split naming an unknown image"
+IN_TWO_SPLITS = "image in two splits (kept in the first)"
+UNREADABLE_LINE = "line that cannot be read"
+UNREADABLE_ENTRY = "entry that cannot be read"
+
+
+class DatasetError(ValueError):
+    """Data that cannot be used, or that has problems while `strict=True`; holds the report."""
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What a reader left out, by kind of problem; false when nothing was.
+
+    `found` maps a kind to the names concerned (image names, captions' places, line numbers).
+    """
+
+    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each kind: {"empty caption": 2}."""
+        return {kind: len(names) for kind, names in self.found.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def __str__(self) -> str:
+        lines = []
+        for kind, names in self.found.items():
+            more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+            lines.append(f"{len(names)} x {kind}: {', '.join(names[:3])}{more}")
+        return "\n".join(lines) or "no problems"
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionedImage:
+    """One picture, anything `load_image` reads, with its captions and its name in the data set.
+
+    Compared by identity, because an array has no single truth value.
+    """
+
+    image: ImageSource
+    captions: tuple[str, ...]
+    id: str
+
+
+class CaptionDataset(Sequence[CaptionedImage]):
+    """An immutable sequence of `CaptionedImage`, with named splits and a report of problems.
+
+    Args:
+        items: the captioned images; their ids differ.
+        splits: split name -> ids, each id in one split at most; an image may be in none.
+        problems: what the reader left out. Slices and splits carry the same report.
+
+    Raises:
+        DatasetError: nothing in it, an id twice, a split with an unknown id or a shared one.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[CaptionedImage],
+        splits: Mapping[str, Iterable[str]] | None = None,
+        problems: DatasetReport | None = None,
+    ):
+        self._items = tuple(items)
+        self._by_id = {item.id: item for item in self._items}
+        self._splits = {name: tuple(ids) for name, ids in (splits or {}).items()}
+        self.problems = problems or DatasetReport()
+        if not self._items:
+            raise DatasetError("A data set holds at least one captioned image. Received: none")
+        if len(self._by_id) < len(self._items):
+            raise DatasetError(
+                "The ids of a data set differ: put all captions of an image in one item. "
+                f"Received: {len(self._items)} items with {len(self._by_id)} ids"
+            )
+        listed = [key for ids in self._splits.values() for key in ids]
+        if len(set(listed)) < len(listed) or not self._by_id.keys() >= set(listed):
+            raise DatasetError(
+                "Splits name images of the data set, each in one split only. "
+                f"Received: splits={ {name: len(ids) for name, ids in self._splits.items()} }"
+            )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], strict: bool = False) -> CaptionDataset:
+        """Make a data set of {"images": [...], "captions": [...]}, and optionally "ids": [...].
+
+        Args:
+            data: the images are what `load_image` reads; the captions of each are a string or a
+                list of strings. Without ids, a path is its own id and the image at place 3 is "3".
+                Several entries with one id are one image, with the captions of all.
+            strict: raise for any problem, instead of leaving it out with one `UserWarning`.
+
+        Raises:
+            DatasetError: wrong keys or lengths, nothing left, or a problem while `strict`.
+        """
+        keys = set(data) if isinstance(data, Mapping) else set()
+        if not {"images", "captions"} <= keys <= {"images", "captions", "ids"}:
+            raise DatasetError(
+                'A dict of captioned images has the keys "images" and "captions", and may have '
+                f'"ids". Received: {sorted(map(str, keys)) or describe_source(data)}'
+            )
+        images, captions = list(data["images"]), list(data["captions"])
+        ids = list(data.get("ids", [None] * len(images)))
+        if isinstance(data["captions"], str) or not len(images) == len(captions) == len(ids):
+            raise DatasetError(
+                "There is one entry of captions (a string or a list) for each image. Received: "
+                f"{len(images)} images, {len(captions)} captions, {len(ids)} ids"
+            )
+        gathered = CaptionCollector()
+        for place, (image, texts, key) in enumerate(zip(images, captions, ids, strict=True)):
+            is_path = isinstance(image, str | os.PathLike)
+            name = str(image if is_path else place) if key is None else str(key)
+            gathered.add_image(name, os.fspath(image) if is_path else image)
+            gathered.add_captions(name, texts)
+        return gathered.finish("the dict", [""], strict)
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the images, in order."""
+        return [item.id for item in self._items]
+
+    @property
+    def images(self) -> list[ImageSource]:
+        """The images (not loaded), in order: pass them to `load_image`."""
+        return [item.image for item in self._items]
+
+    @property
+    def captions(self) -> list[tuple[str, ...]]:
+        """The captions of each image, in order."""
+        return [item.captions for item in self._items]
+
+    @property
+    def split_names(self) -> list[str]:
+        """The names of the splits."""
+        return list(self._splits)
+
+    @property
+    def splits(self) -> dict[str, CaptionDataset]:
+        """Every split by its name."""
+        return {name: self.split(name) for name in self._splits}
+
+    def references(self) -> dict[str, list[str]]:
+        """Return id -> captions, the form the metrics take."""
+        return {item.id: list(item.captions) for item in self._items}
+
+    def split(self, name: str) -> CaptionDataset:
+        """Return one split, in the order of its list.
+
+        Raises:
+            DatasetError: there is no split of that name, or none of its images is here.
+        """
+        if not self._splits.get(name):
+            raise DatasetError(
+                "A split is one the data set names and has images of: see `split_names`, or make "
+                f"some with `random_split`. Received: {name!r}, of {self.split_names}"
+            )
+        return CaptionDataset((self._by_id[key] for key in self._splits[name]), None, self.problems)
+
+    def random_split(self, fractions: Mapping[str, float], seed: int = 0) -> CaptionDataset:
+        """Return the same images with new splits, drawn by image, so that no caption leaks.
+
+        The draw depends on the set of ids and on the seed, never on the order of the images.
+
+        Args:
+            fractions: {"train": 0.9, "dev": 0.1}; positive and adding up to 1.
+            seed: the same seed gives the same splits.
+
+        Raises:
+            DatasetError: fractions that break the rule, or a split that would have no image.
+        """
+        shares = list(fractions.values())
+        if not shares or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+            raise DatasetError(
+                'The fractions of a split are positive and add up to 1: {"train": 0.9, "dev": 0.1}.'
+                f" Received: {dict(fractions)}"
+            )
+        drawn = sorted(self.ids)
+        random.Random(seed).shuffle(drawn)
+        splits, start, reached = {}, 0, 0.0
+        for name, share in fractions.items():
+            reached += share
+            stop = round(reached * len(drawn))
+            chosen = set(drawn[start:stop])
+            splits[name] = [key for key in self.ids if key in chosen]
+            start = stop
+        if not all(splits.values()):
+            raise DatasetError(
+                "Every split gets at least one image: add images, or ask for fewer splits. "
+                f"Received: {dict(fractions)} of {len(self)} images"
+            )
+        return CaptionDataset(self._items, splits, self.problems)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[CaptionedImage]:
+        return iter(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> CaptionedImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> CaptionDataset: ...
+    def __getitem__(self, index: int | slice) -> CaptionedImage | CaptionDataset:
+        if not isinstance(index, slice):
+            return self._items[index]
+        items = self._items[index]
+        kept = {item.id for item in items}
+        splits = {name: [k for k in ids if k in kept] for name, ids in self._splits.items()}
+        return CaptionDataset(items, splits, self.problems)
+
+    def __repr__(self) -> str:
+        captions = sum(len(item.captions) for item in self._items)
+        splits = "".join(f", {name}: {len(ids)}" for name, ids in self._splits.items())
+        return f"CaptionDataset({len(self)} images, {captions} captions{splits})"
+
+
+class CaptionCollector:
+    """Gathers what a reader finds, sorts out the problems, and makes the `CaptionDataset`."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, ImageSource] = {}
+        self._captions: dict[str, dict[str, None]] = {}
+        self._splits: dict[str, dict[str, None]] = {}
+        self._found: dict[str, list[str]] = {}
+
+    def note(self, kind: str, name: str) -> None:
+        """Remember one problem."""
+        self._found.setdefault(kind, []).append(name)
+
+    def add_image(self, name: str, image: ImageSource) -> None:
+        """Add an image, unless its name is known; a str is a path, looked for at the end."""
+        self._images.setdefault(name, image)
+        self._captions.setdefault(name, {})
+
+    def add_captions(self, name: str, captions: Any) -> None:
+        """Add one caption or a list of them to a known image, those that are good."""
+        for caption in captions if isinstance(captions, list | tuple) else [captions]:
+            if not isinstance(caption, str):
+                self.note(CAPTION_NOT_TEXT, f"{name} ({describe_source(caption)})")
+            elif not caption.strip():
+                self.note(EMPTY_CAPTION, name)
+            elif name not in self._captions:
+                self.note(UNKNOWN_IMAGE, name)
+            elif caption.strip() in self._captions[name]:
+                self.note(DUPLICATE_CAPTION, name)
+            else:
+                self._captions[name][caption.strip()] = None
+
+    def add_to_split(self, split: str, name: str) -> None:
+        """List an image in a split, whether or not the image is known yet."""
+        self._splits.setdefault(split, {})[name] = None
+
+    def finish(self, source: str, folders: Sequence[str], strict: bool) -> CaptionDataset:
+        """Look for the files in the likeliest of `folders`, and report to the reader's caller."""
+        paths = {key: image for key, image in self._images.items() if isinstance(image, str)}
+        present = _best_folder(paths, folders)
+        items = {}
+        for name, image in self._images.items():
+            if name in paths and name not in present:
+                self.note(MISSING_IMAGE, image)
+            elif not self._captions[name]:
+                self.note(NO_CAPTIONS, name)
+            else:
+                captions = tuple(self._captions[name])
+                items[name] = CaptionedImage(present.get(name, image), captions, name)
+        splits: dict[str, list[str]] = {}
+        taken: set[str] = set()
+        for split, names in self._splits.items():
+            for name in names:
+                if name not in self._images:
+                    self.note(UNKNOWN_IN_SPLIT, f"{name} ({split})")
+                elif name in taken:
+                    self.note(IN_TWO_SPLITS, f"{name} ({split})")
+            fresh = [name for name in names if name in items and name not in taken]
+            splits[split] = fresh
+            taken.update(fresh)
+        report = DatasetReport({kind: tuple(names) for kind, names in self._found.items()})
+        if strict and report:
+            raise DatasetError(f"{source} has problems, and `strict=True` allows none:\n{report}")
+        if not items:
+            looked = " or ".join(repr(folder or os.curdir) for folder in folders)
+            raise DatasetError(
+                f"{source} gave no captioned image: check that it is the right file, and that "
+                f"`images` names the folder of the pictures. Received: images in {looked}\n{report}"
+            )
+        if report:
+            # 3 is the line that called the reader.
+            warnings.warn(f"Left out of {source}:\n{report}", UserWarning, stacklevel=3)
+        return CaptionDataset(items.values(), splits, report)
+
+
+def _best_folder(paths: Mapping[str, str], folders: Sequence[str]) -> dict[str, str]:
+    """Return the paths that exist, name -> full path, under the folder that holds most of them."""
+    # One listing a folder: a stat for each of 40,000 files takes minutes on a network disk.
+    listings: dict[str, frozenset[str]] = {}
+    best: dict[str, str] = {}
+    for folder in folders:
+        present = {}
+        for name, path in paths.items():
+            full = os.path.join(folder, path)
+            parent, base = os.path.split(full)
+            if parent not in listings:
+                try:
+                    listings[parent] = frozenset(os.listdir(parent or os.curdir))
+                except (OSError, ValueError):
+                    listings[parent] = frozenset()
+            if base in listings[parent]:
+                present[name] = full
+        if len(present) > len(best):
+            best = present
+    return best

@@ -1,0 +1,191 @@
+"""Annotations of images, computed once and kept on disk."""
+
+import hashlib
+import json
+import os
+import pathlib
+import uuid
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from keras_showattend.preprocessing.images import image_digest
+
+SHARD_SIZE = 256
+
+
+def default_cache_directory():
+    """Where features go when no folder is named: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
+    root = os.environ.get("KERAS_SHOWATTEND_CACHE")
+    return pathlib.Path(root or "~/.cache/keras_showattend").expanduser() / "features"
+
+
+class FeatureCache:
+    """On-disk cache of an encoder's annotations.
+
+    An entry is keyed by what is in the image and by the encoder (its architecture,
+    weights, computation dtype and image converter): moving or renaming files costs
+    nothing, and changing a pixel or a weight never gives stale features. Files appear
+    whole or not at all, so work that was interrupted goes on where it stopped.
+
+    Args:
+        encoder: an `ImageEncoder`.
+        image_converter: a `CaptionImageConverter`.
+        directory: folder of the cache. Defaults to `default_cache_directory()`.
+    """
+
+    def __init__(self, encoder, image_converter, directory=None):
+        self.encoder = encoder
+        self.image_converter = image_converter
+        self.encoder_key = _encoder_digest(encoder, image_converter)
+        root = pathlib.Path(directory) if directory else default_cache_directory()
+        self.directory = root / self.encoder_key[:16]
+        self._rows = {}
+        self._shards = {}
+        self._read_index()
+
+    def _read_index(self):
+        for index in sorted(self.directory.glob("*.json")):
+            try:
+                keys = json.loads(index.read_text())
+                shard = np.load(index.with_suffix(".npy"), mmap_mode="r")
+                if len(shard) != len(keys):
+                    raise ValueError("the shard is shorter than its index")
+            except (OSError, ValueError, EOFError):
+                # A disk that filled up or a file deleted by hand: compute it again.
+                index.unlink(missing_ok=True)
+                index.with_suffix(".npy").unlink(missing_ok=True)
+                continue
+            self._shards[index.stem] = shard
+            self._rows.update((key, (index.stem, row)) for row, key in enumerate(keys))
+
+    def compute(self, images, flip=False, batch_size=16, progress=True):
+        """Makes sure that the features of all images are in the cache.
+
+        Args:
+            images: list of anything `load_image` takes.
+            flip: bool. Whether the mirrored images' features are wanted, too.
+            batch_size: int.
+            progress: bool. Whether a progress bar is shown on stderr.
+
+        Returns:
+            `Features` of the images, in their order.
+
+        Raises:
+            ImageError: for an image that cannot be read.
+        """
+        keys = [image_digest(image) for image in images]
+        wanted = [(image, key, False) for image, key in zip(images, keys, strict=True)]
+        if flip:
+            wanted += [
+                (image, key + "-flip", True) for image, key in zip(images, keys, strict=True)
+            ]
+        todo = {key: (image, key, flipped) for image, key, flipped in wanted}
+        todo = [item for key, item in todo.items() if key not in self._rows]
+        bar = tqdm(
+            total=len(todo), desc="Encoding images", unit="image", disable=not (progress and todo)
+        )
+        encode = _encoding_function(self.encoder, self.image_converter) if todo else None
+        with bar:
+            for start in range(0, len(todo), SHARD_SIZE):
+                shard = todo[start : start + SHARD_SIZE]
+                features = []
+                for first in range(0, len(shard), batch_size):
+                    batch = shard[first : first + batch_size]
+                    pixels = [self.image_converter.load(image) for image, _, _ in batch]
+                    pixels = [
+                        p[:, ::-1] if item[2] else p for p, item in zip(pixels, batch, strict=True)
+                    ]
+                    features.append(encode(np.stack(pixels)))
+                    bar.update(len(batch))
+                self.write([key for _, key, _ in shard], np.concatenate(features))
+        plain = [self._rows[key] for key in keys]
+        flipped = [self._rows[key + "-flip"] for key in keys] if flip else None
+        return Features(self._shards, plain, flipped)
+
+    def write(self, keys, features):
+        """Adds one shard.
+
+        Args:
+            keys: list of n str, `image_digest` of each image, with "-flip" for mirrored.
+            features: float[n, L, D].
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        stem = uuid.uuid4().hex
+        array_path = self.directory / f"{stem}.npy"
+        partial = self.directory / f"{stem}.partial"
+        try:
+            with open(partial, "wb") as file:
+                np.save(file, np.asarray(features, dtype="float16"))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, array_path)
+            partial.write_text(json.dumps(list(keys)))
+            # The index comes last: a shard without one is never read.
+            os.replace(partial, array_path.with_suffix(".json"))
+        finally:
+            partial.unlink(missing_ok=True)
+        self._shards[stem] = np.load(array_path, mmap_mode="r")
+        self._rows.update((key, (stem, row)) for row, key in enumerate(keys))
+
+
+class Features:
+    """Annotations of a list of images, read from disk as they are asked for.
+
+    Args:
+        shards: dict from shard name to float16[n, L, D].
+        plain: list of (shard name, row), one for each image.
+        flipped: the same for the mirrored images, or None.
+    """
+
+    def __init__(self, shards, plain, flipped=None):
+        self._shards = shards
+        self._plain = plain
+        self._flipped = flipped
+
+    def __len__(self):
+        return len(self._plain)
+
+    @property
+    def has_flipped(self):
+        """Whether mirrored images are there, too."""
+        return self._flipped is not None
+
+    def gather(self, indices, flips=None):
+        """Annotations of some images.
+
+        Args:
+            indices: int[B]. Positions in the list of images.
+            flips: bool[B] or None. True takes the mirrored image.
+
+        Returns:
+            float16[B, L, D].
+        """
+        flips = np.zeros(len(indices), bool) if flips is None else flips
+        rows = [
+            (self._flipped if flip and self.has_flipped else self._plain)[index]
+            for index, flip in zip(indices, flips, strict=True)
+        ]
+        return np.stack([self._shards[shard][row] for shard, row in rows])
+
+
+def _encoding_function(encoder, image_converter):
+    images = keras.Input((*image_converter.image_size, 3))
+    model = keras.Model(images, encoder(images))
+    return lambda pixels: np.asarray(
+        keras.ops.convert_to_numpy(model.predict_on_batch(image_converter.normalize(pixels))),
+        dtype="float16",
+    )
+
+
+def _encoder_digest(encoder, image_converter):
+    digest = hashlib.sha256()
+    converter = {
+        k: v for k, v in image_converter.get_config().items() if k not in ("name", "dtype")
+    }
+    digest.update(json.dumps(converter, sort_keys=True, default=str).encode())
+    digest.update(f"{encoder.output_layer} {encoder.compute_dtype}".encode())
+    for weight in encoder.features.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,107 @@
+"""Additive attention over the annotations of an image."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class AdditiveAttention(keras.layers.Layer):
+    """Additive ("Bahdanau") soft attention of a decoder state over annotations.
+
+    Sources: Bahdanau et al. 2015 (arXiv 1409.0473), section 3.1; Xu et al. 2015
+    (arXiv 1502.03044), equations 4 to 6 and 13.
+
+    1. `attention_scores = score(tanh(W_a annotations + W_h hidden_state + b))`, `[B, L]`
+    2. `attention_weights = softmax(attention_scores)`, `[B, L]`, computed in float32;
+       places where `annotation_mask` is False get weight 0
+    3. `context = sum_l attention_weights_l * annotations_l`, `[B, D]`
+
+    `W_a annotations` does not depend on the step. Call `project` once for each image
+    and pass its result to every call.
+
+    Args:
+        attention_dim: int. Size A of the space in which annotations and state meet.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden_state: float[B, N]. State of the decoder before the step.
+        annotations: float[B, L, D].
+        projected_annotations: float[B, L, A]; `project(annotations)` if left out.
+        annotation_mask: bool[B, L], False where a place must not be looked at. A row
+            without a single True spreads its weight evenly.
+
+    Returns:
+        Tuple `(context, attention_weights)`: float[B, D] and float[B, L], in the layer's
+        compute dtype.
+
+    Raises:
+        ValueError: on construction, if `attention_dim` is not a positive int.
+
+    Example:
+
+    ```python
+    attention = AdditiveAttention(attention_dim=7)
+    annotations = np.random.rand(2, 9, 5)
+    projected = attention.project(annotations)
+    context, weights = attention(np.random.rand(2, 3), annotations, projected)
+    assert context.shape == (2, 5) and weights.shape == (2, 9)
+    ```
+    """
+
+    def __init__(self, attention_dim, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(attention_dim, int) or attention_dim < 1:
+            raise ValueError(
+                f"`attention_dim` must be a positive int. Received: attention_dim={attention_dim!r}"
+            )
+        self.attention_dim = attention_dim
+        self.annotation_projection = keras.layers.Dense(
+            attention_dim, dtype=self.dtype_policy, name="annotation_projection"
+        )
+        self.state_projection = keras.layers.Dense(
+            attention_dim, use_bias=False, dtype=self.dtype_policy, name="state_projection"
+        )
+        # A bias would add the same number to every score and vanish in the softmax.
+        self.score = keras.layers.Dense(
+            1, use_bias=False, dtype=self.dtype_policy, name="attention_score"
+        )
+
+    def build(self, hidden_state_shape, annotations_shape):
+        """Creates the weights from the shapes `(B, N)` and `(B, L, D)`."""
+        self.annotation_projection.build(annotations_shape)
+        self.state_projection.build(hidden_state_shape)
+        self.score.build((*annotations_shape[:-1], self.attention_dim))
+
+    def project(self, annotations):
+        """`W_a annotations + b`, the part of the scores that is the same at every step.
+
+        Args:
+            annotations: float[B, L, D].
+
+        Returns:
+            float[B, L, A].
+        """
+        return self.annotation_projection(annotations)
+
+    def call(self, hidden_state, annotations, projected_annotations=None, annotation_mask=None):
+        """Attends; see the class docstring."""
+        if projected_annotations is None:
+            projected_annotations = self.project(annotations)
+        state = ops.expand_dims(self.state_projection(hidden_state), axis=1)
+        scores = ops.squeeze(self.score(ops.tanh(projected_annotations + state)), axis=-1)
+        # Half precision has too few digits for a softmax over hundreds of places.
+        scores = ops.cast(scores, "float32")
+        if annotation_mask is not None:
+            scores = ops.where(ops.cast(annotation_mask, "bool"), scores, -1e9)
+        weights = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+        context = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), annotations), axis=1)
+        return context, weights
+
+    def compute_output_shape(self, hidden_state_shape, annotations_shape):
+        """Shapes of `(context, attention_weights)`."""
+        batch, locations, depth = annotations_shape
+        return (batch, depth), (batch, locations)
+
+    def get_config(self):
+        """Arguments that rebuild the layer."""
+        return {**super().get_config(), "attention_dim": self.attention_dim}

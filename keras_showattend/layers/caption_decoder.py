@@ -1,0 +1,223 @@
+"""The caption decoder: the cell scanned over a caption, and its words' logits."""
+
+import keras
+from keras import ops
+
+from keras_showattend.layers.decoder_cell import CaptionDecoderCell
+from keras_showattend.layers.time_scan import scan_time
+
+INITIAL_STATES = ("mean", "zeros")
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class CaptionDecoder(keras.layers.Layer):
+    """Recurrent caption decoder with attention, after "Show, Attend and Tell".
+
+    Source: Xu et al. 2015 (arXiv 1502.03044), section 3.1.2. Training (`call`, teacher
+    forcing over a whole caption) and generation (`begin`, then `step` a word at a time)
+    run the same `CaptionDecoderCell` and the same output layers, so a caption's
+    log-probability is the same number on both ways.
+
+    Args:
+        vocabulary_size: int. Number V of tokens, special ones included.
+        embedding_dim: int. Size M of the token embeddings. Defaults to 512.
+        hidden_dim: int. Size N of the state. Defaults to 512.
+        attention_dim: int. Size A of the attention. Defaults to 512.
+        cell: `"gru"` or `"lstm"`. Defaults to `"gru"`.
+        context_gate: bool. The paper's gate on the context. Defaults to True.
+        deep_output: bool. True: `logits = L_o(E y + L_h h + L_z z)`, the paper's equation
+            7; False: `Dense(V)(Dense(N)(h))`, the well-known tutorial's. Defaults to True.
+        initial_state: `"mean"`: tanh of a dense layer on the mean annotation (the
+            paper's); `"zeros"`: the tutorial's. Defaults to `"mean"`.
+        normalize_annotations: bool. Layer normalisation (Ba et al. 2016) of each
+            annotation before anything else; VGG's are unscaled. Defaults to True.
+        dropout: float in [0, 1). Share of units dropped from the token embeddings and
+            before the logits, in training only. Defaults to 0.4.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
+
+    Call arguments:
+        token_ids: int32[B, T]. The words so far; the first is the start token.
+        annotations: float[B, L, D]. From an `ImageEncoder`.
+        annotation_mask: bool[B, L], False where a place must not be looked at.
+        training: bool. Whether dropout is applied.
+
+    Returns:
+        Dict with `logits` float[B, T, V], before the softmax, for the word that follows
+        each token, and `attention_weights` float[B, T, L].
+
+    Raises:
+        ValueError: on construction, for an unknown `cell` or `initial_state`, a size
+            that is not a positive int, or a `dropout` outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        embedding_dim=512,
+        hidden_dim=512,
+        attention_dim=512,
+        cell="gru",
+        context_gate=True,
+        deep_output=True,
+        initial_state="mean",
+        normalize_annotations=True,
+        dropout=0.4,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for key, value in (("vocabulary_size", vocabulary_size), ("embedding_dim", embedding_dim)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{key}` must be a positive int. Received: {key}={value!r}")
+        if initial_state not in INITIAL_STATES:
+            raise ValueError(
+                f"`initial_state` must be one of {INITIAL_STATES}. "
+                f"Received: initial_state={initial_state!r}"
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.deep_output = deep_output
+        self.initial_state = initial_state
+        self.normalize_annotations = normalize_annotations
+        self.dropout = dropout
+
+        def dense(units, name, **dense_kwargs):
+            return keras.layers.Dense(units, dtype=self.dtype_policy, name=name, **dense_kwargs)
+
+        self.annotation_norm = (
+            keras.layers.LayerNormalization(dtype=self.dtype_policy, name="annotation_norm")
+            if normalize_annotations
+            else None
+        )
+        self.token_embedding = keras.layers.Embedding(
+            vocabulary_size, embedding_dim, dtype=self.dtype_policy, name="token_embedding"
+        )
+        self.embedding_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.cell = CaptionDecoderCell(
+            hidden_dim, attention_dim, cell, context_gate, dtype=self.dtype_policy, name="cell"
+        )
+        self.state_initializers = (
+            [
+                dense(hidden_dim, f"initial_state_{index}", activation="tanh")
+                for index in range(self.cell.num_states)
+            ]
+            if initial_state == "mean"
+            else []
+        )
+        self.hidden_output = dense(embedding_dim if deep_output else hidden_dim, "hidden_output")
+        self.context_output = (
+            dense(embedding_dim, "context_output", use_bias=False) if deep_output else None
+        )
+        self.output_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        # The softmax over thousands of words needs float32 whatever the policy.
+        self.vocabulary_output = dense(vocabulary_size, "vocabulary_output")
+
+    def build(self, token_ids_shape, annotations_shape):
+        """Creates the weights from the shapes `(B, T)` and `(B, L, D)`."""
+        batch, _, depth = annotations_shape
+        hidden_shape = (batch, self.cell.hidden_dim)
+        embedding_shape = (batch, self.embedding_dim)
+        if self.annotation_norm is not None:
+            self.annotation_norm.build(annotations_shape)
+        self.token_embedding.build(token_ids_shape)
+        self.cell.build(embedding_shape, [hidden_shape] * self.cell.num_states, annotations_shape)
+        for layer in self.state_initializers:
+            layer.build((batch, depth))
+        self.hidden_output.build(hidden_shape)
+        if self.context_output is not None:
+            self.context_output.build((batch, depth))
+        self.vocabulary_output.build((batch, self.hidden_output.units))
+
+    def begin(self, annotations, annotation_mask=None):
+        """What an image fixes once for all steps of its caption.
+
+        Args:
+            annotations: float[B, L, D].
+            annotation_mask: bool[B, L] or None.
+
+        Returns:
+            Tuple `(memory, states)`: `memory` is the dict of arguments with which every
+            step calls the cell (`annotations` float[B, L, D], `projected_annotations`
+            float[B, L, A] and, where given, `annotation_mask`); `states` is the list of
+            float[B, N] before the first word.
+        """
+        annotations = ops.cast(annotations, self.compute_dtype)
+        if self.annotation_norm is not None:
+            annotations = self.annotation_norm(annotations)
+        memory = {
+            "annotations": annotations,
+            "projected_annotations": self.cell.attention.project(annotations),
+        }
+        if annotation_mask is None:
+            mean = ops.mean(annotations, axis=1)
+        else:
+            memory["annotation_mask"] = annotation_mask
+            weight = ops.expand_dims(ops.cast(annotation_mask, self.compute_dtype), axis=-1)
+            total = ops.maximum(ops.sum(weight, axis=1), 1)
+            mean = ops.sum(weight * annotations, axis=1) / total
+        if self.state_initializers:
+            states = [layer(mean) for layer in self.state_initializers]
+        else:
+            zeros = ops.zeros((ops.shape(mean)[0], self.cell.hidden_dim), self.compute_dtype)
+            states = [zeros] * self.cell.num_states
+        return memory, states
+
+    def step(self, token_ids, states, memory):
+        """One word of generation.
+
+        Args:
+            token_ids: int32[B]. The previous words.
+            states: list of float[B, N].
+            memory: dict from `begin`.
+
+        Returns:
+            Tuple `(logits, attention_weights, states)`: float32[B, V], float[B, L] and
+            the list of new states.
+        """
+        embedding = self.token_embedding(token_ids)
+        (hidden_state, context, attention_weights), states = self.cell(embedding, states, **memory)
+        return self._logits(embedding, hidden_state, context), attention_weights, states
+
+    def call(self, token_ids, annotations, annotation_mask=None, training=None):
+        """Teacher forcing over whole captions; see the class docstring."""
+        memory, states = self.begin(annotations, annotation_mask)
+        embeddings = self.embedding_dropout(self.token_embedding(token_ids), training=training)
+        (hidden_states, contexts, attention_weights), _ = scan_time(
+            lambda embedding, states: self.cell(embedding, states, **memory), states, embeddings
+        )
+        logits = self._logits(embeddings, hidden_states, contexts, training)
+        return {"logits": logits, "attention_weights": attention_weights}
+
+    def _logits(self, embedding, hidden_state, context, training=None):
+        output = self.hidden_output(hidden_state)
+        if self.context_output is not None:
+            output = embedding + output + self.context_output(context)
+        output = self.output_dropout(output, training=training)
+        return ops.cast(self.vocabulary_output(output), "float32")
+
+    def compute_output_spec(self, token_ids, annotations, annotation_mask=None, training=None):
+        """Symbolic outputs, without tracing the loop."""
+        batch, length = token_ids.shape
+        return {
+            "logits": keras.KerasTensor((batch, length, self.vocabulary_size), "float32"),
+            "attention_weights": keras.KerasTensor(
+                (batch, length, annotations.shape[1]), self.compute_dtype
+            ),
+        }
+
+    def get_config(self):
+        """Arguments that rebuild the layer."""
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "hidden_dim": self.cell.hidden_dim,
+            "attention_dim": self.cell.attention_dim,
+            "cell": self.cell.cell,
+            "context_gate": self.cell.context_gate,
+            "deep_output": self.deep_output,
+            "initial_state": self.initial_state,
+            "normalize_annotations": self.normalize_annotations,
+            "dropout": self.dropout,
+        }

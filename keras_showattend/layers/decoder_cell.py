@@ -1,0 +1,115 @@
+"""One step of the caption decoder: attend, gate, recur."""
+
+import keras
+from keras import ops
+
+from keras_showattend.layers.additive_attention import AdditiveAttention
+
+CELLS = ("gru", "lstm")
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class CaptionDecoderCell(keras.layers.Layer):
+    """One decoding step of "Show, Attend and Tell" with a GRU or an LSTM.
+
+    Source: Xu et al. 2015 (arXiv 1502.03044), equations 1 to 5 and section 4.2.1. The
+    paper's cell is an LSTM; a GRU (Cho et al. 2014) is this project's default.
+
+    1. `context, attention_weights = attention(hidden_state, annotations)`
+    2. with the gate: `context *= sigmoid(W_beta hidden_state)`
+    3. `hidden_state = cell([token_embedding; context], hidden_state)`
+
+    Args:
+        hidden_dim: int. Size N of the state.
+        attention_dim: int. Size A of the attention.
+        cell: `"gru"` or `"lstm"`. Defaults to `"gru"`.
+        context_gate: bool. Whether step 2 is done. Defaults to True.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
+
+    Call arguments:
+        token_embedding: float[B, M]. Embedding of the previous word.
+        states: list of float[B, N]: `[hidden_state]` for a GRU,
+            `[hidden_state, cell_state]` for an LSTM.
+        annotations: float[B, L, D].
+        projected_annotations: float[B, L, A]; computed if left out.
+        annotation_mask: bool[B, L], False where a place must not be looked at.
+
+    Returns:
+        Tuple `((hidden_state, context, attention_weights), states)`: float[B, N] the new
+        state, float[B, D] the gated context, float[B, L], and the list of new states.
+
+    Raises:
+        ValueError: on construction, for an unknown `cell` or a size that is not a
+            positive int.
+    """
+
+    def __init__(self, hidden_dim, attention_dim, cell="gru", context_gate=True, **kwargs):
+        super().__init__(**kwargs)
+        if cell not in CELLS:
+            raise ValueError(f"`cell` must be one of {CELLS}. Received: cell={cell!r}")
+        if not isinstance(hidden_dim, int) or hidden_dim < 1:
+            raise ValueError(
+                f"`hidden_dim` must be a positive int. Received: hidden_dim={hidden_dim!r}"
+            )
+        self.hidden_dim = hidden_dim
+        self.attention_dim = attention_dim
+        self.cell = cell
+        self.context_gate = context_gate
+        self.attention = AdditiveAttention(attention_dim, dtype=self.dtype_policy, name="attention")
+        self.gate = (
+            keras.layers.Dense(1, activation="sigmoid", dtype=self.dtype_policy, name="gate")
+            if context_gate
+            else None
+        )
+        # TensorFlow has no QR decomposition in half precision, which orthogonal needs.
+        half = keras.backend.standardize_dtype(self.variable_dtype) in ("float16", "bfloat16")
+        recurrent_class = keras.layers.GRUCell if cell == "gru" else keras.layers.LSTMCell
+        self.recurrent = recurrent_class(
+            hidden_dim,
+            recurrent_initializer="glorot_uniform" if half else "orthogonal",
+            dtype=self.dtype_policy,
+            name=cell,
+        )
+
+    @property
+    def num_states(self):
+        """Number of state tensors: 1 for a GRU, 2 for an LSTM."""
+        return 1 if self.cell == "gru" else 2
+
+    def build(self, token_embedding_shape, states_shape, annotations_shape):
+        """Creates the weights from `(B, M)`, a list of `(B, N)` and `(B, L, D)`."""
+        batch = annotations_shape[0]
+        state_shape = (batch, self.hidden_dim)
+        self.attention.build(state_shape, annotations_shape)
+        if self.gate is not None:
+            self.gate.build(state_shape)
+        self.recurrent.build((batch, token_embedding_shape[-1] + annotations_shape[-1]))
+
+    def call(
+        self,
+        token_embedding,
+        states,
+        annotations,
+        projected_annotations=None,
+        annotation_mask=None,
+    ):
+        """Takes one step; see the class docstring."""
+        hidden_state = states[0]
+        context, attention_weights = self.attention(
+            hidden_state, annotations, projected_annotations, annotation_mask
+        )
+        if self.gate is not None:
+            context = self.gate(hidden_state) * context
+        inputs = ops.concatenate([token_embedding, context], axis=-1)
+        hidden_state, states = self.recurrent(inputs, list(states))
+        return (hidden_state, context, attention_weights), list(states)
+
+    def get_config(self):
+        """Arguments that rebuild the layer."""
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "attention_dim": self.attention_dim,
+            "cell": self.cell,
+            "context_gate": self.context_gate,
+        }

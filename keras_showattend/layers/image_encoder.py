@@ -1,0 +1,108 @@
+"""Any convolutional network with a spatial output, as an encoder of annotations."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class ImageEncoder(keras.layers.Layer):
+    """Turns images into annotations: one vector for each place of a feature map.
+
+    Source: Xu et al. 2015 (arXiv 1502.03044), section 3.1.1: the annotations are taken
+    from a convolutional layer and not from a dense one, so that each belongs to a part
+    of the picture.
+
+    Args:
+        backbone: a functional `keras.Model`: a KerasHub image backbone, a
+            `keras.applications` model without its top, or your own. Channels last.
+        output_layer: name of the layer of `backbone` whose output, float[B, h, w, D], is
+            taken. Defaults to the model's own output. VGG16 at 224 x 224:
+            `"block5_pool"` gives 7 x 7 places and `"block5_conv3"` (`"block5_conv4"` in
+            VGG19) 14 x 14, both with D = 512.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
+
+    Call arguments:
+        images: float[B, H, W, 3], scaled as the backbone expects.
+        training: bool, for backbones with dropout or batch normalisation.
+
+    Returns:
+        float[B, L, D] with L = h * w, row by row from the upper left corner.
+
+    Raises:
+        ValueError: on construction, if `backbone` is not a functional model, has no
+            layer `output_layer`, or that layer's output is not of rank 4.
+
+    Example:
+
+    ```python
+    vgg = keras_hub.models.VGGBackbone([2, 2, 3, 3, 3], [64, 128, 256, 512, 512])
+    encoder = ImageEncoder(vgg, output_layer="block5_conv3")
+    assert encoder(np.zeros((1, 96, 64, 3))).shape == (1, 24, 512)
+    ```
+    """
+
+    def __init__(self, backbone, output_layer=None, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(backbone, keras.Model) or not getattr(backbone, "inputs", None):
+            raise ValueError(
+                "`backbone` must be a functional `keras.Model` that maps images to a feature "
+                f"map. Received: backbone={backbone!r}"
+            )
+        names = [layer.name for layer in backbone.layers]
+        if output_layer is not None and output_layer not in names:
+            raise ValueError(
+                f"`output_layer` must name a layer of the backbone, one of {names}. "
+                f"Received: output_layer={output_layer!r}"
+            )
+        output = backbone.get_layer(output_layer).output if output_layer else backbone.output
+        if len(getattr(output, "shape", ())) != 4:
+            raise ValueError(
+                "`backbone` must give one feature map of rank 4, [batch, height, width, depth]. "
+                "Leave its pooling and classifier out, or name a layer with `output_layer`. "
+                f"Received: {output_layer or backbone.name!r} gives {output}"
+            )
+        self.output_layer = output_layer
+        self._backbone_config = keras.saving.serialize_keras_object(backbone)
+        self.features = keras.Model(backbone.inputs[0], output, name="features")
+        # The layers are younger than the flag that `Layer.__init__` was given.
+        self.features.trainable = self.trainable
+
+    @property
+    def annotation_dim(self):
+        """Size D of an annotation."""
+        return self.features.output.shape[-1]
+
+    def grid_shape(self, image_size):
+        """Rows and columns of the feature map, `(h, w)`, for images `(height, width)`."""
+        return self.features.compute_output_shape((None, *image_size, 3))[1:3]
+
+    def build(self, images_shape):
+        """The backbone's weights exist already."""
+
+    def call(self, images, training=None):
+        """Encodes; see the class docstring."""
+        features = self.features(images, training=training)
+        shape = ops.shape(features)
+        # -1 for the batch keeps the number of places static inside a traced graph.
+        return ops.reshape(features, (-1, shape[1] * shape[2], self.annotation_dim))
+
+    def compute_output_shape(self, images_shape):
+        """Shape `(B, L, D)` of the annotations."""
+        rows, columns = self.grid_shape(images_shape[1:3])
+        places = None if rows is None or columns is None else rows * columns
+        return (images_shape[0], places, self.annotation_dim)
+
+    def get_config(self):
+        """Arguments that rebuild the layer."""
+        return {
+            **super().get_config(),
+            "backbone": self._backbone_config,
+            "output_layer": self.output_layer,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds the layer with its backbone, which holds fresh weights."""
+        config = dict(config)
+        config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**config)

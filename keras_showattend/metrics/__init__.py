@@ -1,0 +1,38 @@
+"""Caption metrics: NumPy and NLTK only, no deep-learning import.
+
+`score_captions` is the one call most need; `score_details` and `bootstrap` add figures per image and
+confidence intervals; `CiderD` scores samples during self-critical training; `diversity_report` tells
+whether a model says the same of every photo.
+"""
+
+from keras_showattend.metrics._inputs import MetricUnavailableError
+from keras_showattend.metrics.bootstrap import Comparison, Interval, bootstrap, compare_systems
+from keras_showattend.metrics.cider import CiderD
+from keras_showattend.metrics.diversity import DiversityReport, distinct_n, diversity_report
+from keras_showattend.metrics.meteor_java import MeteorProcess, close_meteor
+from keras_showattend.metrics.report import (
+    METRIC_NAMES,
+    ScoreDetails,
+    score_captions,
+    score_details,
+)
+from keras_showattend.metrics.tokenizer import tokenize
+
+__all__ = [
+    "METRIC_NAMES",
+    "CiderD",
+    "Comparison",
+    "DiversityReport",
+    "Interval",
+    "MeteorProcess",
+    "MetricUnavailableError",
+    "ScoreDetails",
+    "bootstrap",
+    "close_meteor",
+    "compare_systems",
+    "distinct_n",
+    "diversity_report",
+    "score_captions",
+    "score_details",
+    "tokenize",
+]

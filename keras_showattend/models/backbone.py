@@ -1,0 +1,144 @@
+"""The network: an image encoder and a caption decoder in one KerasHub backbone."""
+
+import contextlib
+
+import keras
+import keras_hub
+
+from keras_showattend.layers import CaptionDecoder, ImageEncoder
+from keras_showattend.presets import preset_names, resolve_preset
+
+
+@contextlib.contextmanager
+def dtype_policy_scope(dtype):
+    """Builds layers that take no `dtype` of their own (KerasHub's VGG) under a policy."""
+    previous = keras.config.dtype_policy()
+    if dtype is not None:
+        keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class ShowAttendBackbone(keras_hub.models.Backbone):
+    """Image encoder and caption decoder with attention.
+
+    Source: Xu et al. 2015 (arXiv 1502.03044). The vocabulary's projection is part of it,
+    so a captioner has no weights outside its backbone.
+
+    Args:
+        image_encoder: an `ImageEncoder`, or a functional `keras.Model` with a spatial
+            output, which becomes one.
+        vocabulary_size: int. Number V of tokens.
+        image_shape: `(height, width, 3)`. Defaults to `(224, 224, 3)`.
+        embedding_dim, hidden_dim, attention_dim: int. Sizes M, N, A; default to 512.
+        cell: `"gru"` or `"lstm"`. Defaults to `"gru"`.
+        context_gate, deep_output, initial_state, normalize_annotations, dropout: see
+            `keras_showattend.layers.CaptionDecoder`.
+        dtype: dtype or policy of the computation, e.g. `"mixed_bfloat16"`.
+        **kwargs: `name`, `trainable`.
+
+    Call arguments:
+        inputs: dict of `images` float[B, H, W, 3] and `token_ids` int32[B, T].
+
+    Returns:
+        Dict of `logits` float32[B, T, V] and `attention_weights` float[B, T, L].
+    """
+
+    def __init__(
+        self,
+        image_encoder,
+        vocabulary_size,
+        image_shape=(224, 224, 3),
+        embedding_dim=512,
+        hidden_dim=512,
+        attention_dim=512,
+        cell="gru",
+        context_gate=True,
+        deep_output=True,
+        initial_state="mean",
+        normalize_annotations=True,
+        dropout=0.4,
+        dtype=None,
+        **kwargs,
+    ):
+        # === Layers ===
+        if not isinstance(image_encoder, ImageEncoder):
+            image_encoder = ImageEncoder(image_encoder, dtype=dtype, name="image_encoder")
+        decoder = CaptionDecoder(
+            vocabulary_size,
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            attention_dim=attention_dim,
+            cell=cell,
+            context_gate=context_gate,
+            deep_output=deep_output,
+            initial_state=initial_state,
+            normalize_annotations=normalize_annotations,
+            dropout=dropout,
+            dtype=dtype,
+            name="decoder",
+        )
+
+        # === Functional model ===
+        images = keras.Input(tuple(image_shape), name="images")
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        outputs = decoder(token_ids, image_encoder(images))
+        super().__init__(
+            inputs={"images": images, "token_ids": token_ids},
+            outputs=outputs,
+            dtype=dtype,
+            **kwargs,
+        )
+
+        # === Config ===
+        self.image_encoder = image_encoder
+        self.decoder = decoder
+        self.image_shape = tuple(image_shape)
+
+    @property
+    def token_embedding(self):
+        """The `keras.layers.Embedding` of the tokens."""
+        return self.decoder.token_embedding
+
+    @property
+    def grid_shape(self):
+        """Rows and columns of the places that attention weighs."""
+        return self.image_encoder.grid_shape(self.image_shape[:2])
+
+    def get_config(self):
+        """Arguments that rebuild the backbone, its encoder included."""
+        decoder = self.decoder.get_config()
+        for key in ("name", "trainable", "dtype"):
+            decoder.pop(key)
+        return {
+            **super().get_config(),
+            **decoder,
+            "image_encoder": keras.saving.serialize_keras_object(self.image_encoder),
+            "image_shape": self.image_shape,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds the backbone; the encoder is built under the same dtype policy."""
+        config = dict(config)
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict):
+            dtype = config["dtype"] = keras.dtype_policies.get(dtype)
+        if isinstance(config["image_encoder"], dict):
+            encoder = dict(config["image_encoder"])
+            if dtype is not None:
+                policy = keras.dtype_policies.serialize(keras.dtype_policies.get(dtype))
+                encoder["config"] = {**encoder["config"], "dtype": policy}
+            with dtype_policy_scope(dtype):
+                config["image_encoder"] = keras.saving.deserialize_keras_object(encoder)
+        return cls(**config)
+
+    presets = preset_names
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Loads a backbone; see `ImageCaptioner.from_preset`."""
+        return super().from_preset(resolve_preset(preset), load_weights=load_weights, **kwargs)

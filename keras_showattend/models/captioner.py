@@ -1,0 +1,363 @@
+"""`ImageCaptioner`: compile, fit, generate."""
+
+import os
+
+import keras
+import keras_hub
+
+from keras_showattend.data.caption_dataset import CaptionDataset
+from keras_showattend.data.features import FeatureCache
+from keras_showattend.models.backbone import ShowAttendBackbone
+from keras_showattend.models.generation import dataset_sources, hypotheses, stream_hypotheses
+from keras_showattend.models.saving import save_preset
+from keras_showattend.preprocessing import ImageCaptionerPreprocessor
+from keras_showattend.preprocessing.images import as_image_list
+from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.search import GenerateFunction
+from keras_showattend.training.caption_batches import CaptionBatches, PreprocessedBatches
+from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
+
+DEFAULT_LENGTH_PENALTY = 0.7
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class ImageCaptioner(keras_hub.models.CausalLM):
+    """Describes images in words; after "Show, Attend and Tell".
+
+    Args:
+        backbone: a `ShowAttendBackbone`.
+        preprocessor: an `ImageCaptionerPreprocessor`, or None if you feed tensors.
+        **kwargs: `name`; `compile=False` leaves it uncompiled.
+
+    Call arguments:
+        inputs: dict of `token_ids` int32[B, T] and `images` float32[B, H, W, 3] or
+            `annotations` float[B, L, D]; with `padding_mask` bool[B, T] where training
+            has a doubly stochastic penalty.
+
+    Returns:
+        logits float32[B, T, V].
+
+    Example:
+
+    ```python
+    captioner = ImageCaptioner.from_preset("vgg16_gru_flickr8k")
+    captioner.generate("photo.jpg")
+    captioner.fit({"images": ["a.jpg"], "captions": [["A dog runs.", "A dog on grass."]]})
+    captioner.save_to_preset("my_captioner")
+    ```
+    """
+
+    backbone_cls = ShowAttendBackbone
+    preprocessor_cls = ImageCaptionerPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        super().__init__(**kwargs)
+
+    def call(self, inputs, training=None):
+        """Teacher forcing; see the class docstring."""
+        annotations = inputs.get("annotations")
+        if annotations is None:
+            annotations = self.backbone.image_encoder(inputs["images"], training=training)
+        outputs = self.backbone.decoder(inputs["token_ids"], annotations, training=training)
+        if training and self.doubly_stochastic_weight:
+            penalty = doubly_stochastic_penalty(
+                outputs["attention_weights"], inputs["padding_mask"]
+            )
+            self.add_loss(self.doubly_stochastic_weight * penalty)
+        return outputs["logits"]
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        sampler="beam",
+        label_smoothing=0.1,
+        doubly_stochastic_weight=0.0,
+        **kwargs,
+    ):
+        """Configures training and generation.
+
+        Args:
+            optimizer: `"auto"` is Adam at 1e-3 with gradients clipped to a global norm
+                of 5.
+            loss: `"auto"` is `CaptionCrossentropy(label_smoothing)`.
+            weighted_metrics: `"auto"` is the accuracy of the next word. Use this and not
+                `metrics`, which would count padding.
+            sampler: as in KerasHub: `"beam"`, `"greedy"`, `"top_k"`, `"top_p"`,
+                `"random"` or a `keras_hub.samplers.Sampler`. Beams are searched with
+                this package's `beam_search`. Defaults to `"beam"`, 5 beams.
+            label_smoothing: float in [0, 1), of the automatic loss. Defaults to 0.1.
+            doubly_stochastic_weight: float. Weight of `doubly_stochastic_penalty`, the
+                paper's lambda. Defaults to 0.
+            **kwargs: of `keras.Model.compile`.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=5.0)
+        if loss == "auto":
+            loss = CaptionCrossentropy(label_smoothing)
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            sampler=sampler,
+            **kwargs,
+        )
+        self.doubly_stochastic_weight = doubly_stochastic_weight
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        sample_weight=None,
+        validation_data=None,
+        *,
+        feature_cache="auto",
+        random_flip=False,
+        seed=0,
+        **kwargs,
+    ):
+        """Trains on images and captions.
+
+        While the image encoder is frozen (`backbone.image_encoder.trainable = False`, as
+        after loading ImageNet weights), its features are computed once, kept on disk and
+        used in every epoch.
+
+        Args:
+            x: a `CaptionDataset`; a dict of `images` (paths or anything `generate`
+                takes) and `captions` (a str or a list of str for each image); a
+                `tf.data.Dataset` or `keras.utils.PyDataset` of batches of such dicts
+                with one caption for each image.
+            y: must be None.
+            batch_size: int. Captions in a batch; 64 if None. Not with a
+                `tf.data.Dataset` or `PyDataset`.
+            sample_weight: must be None for a `CaptionDataset` or a dict.
+            validation_data: any of the kinds of `x`.
+            feature_cache: `"auto"`, the folder of the cache, or None to encode the
+                images anew for each batch. Only for a `CaptionDataset` or a dict, and
+                only while the encoder is frozen. `"auto"` is
+                `$KERAS_SHOWATTEND_CACHE/features` or `~/.cache/keras_showattend`.
+            random_flip: bool. Whether half of the images are mirrored by chance; doubles
+                the features to be computed. Wrong for captions that say left or right.
+                Defaults to False.
+            seed: int. Of the order of captions and of flips.
+            **kwargs: of `keras.Model.fit`: `epochs`, `callbacks`, `verbose` and so on.
+
+        Returns:
+            `keras.callbacks.History`.
+
+        Raises:
+            DatasetError: if a dict holds no usable image with a caption.
+            ImageError: if an image cannot be read.
+            ValueError: if `y` is given.
+        """
+        if y is not None:
+            raise ValueError(
+                "`fit` learns from the captions inside `x` and takes no labels. "
+                f"Received: y={type(y)}"
+            )
+        options = {"feature_cache": feature_cache, "batch_size": batch_size or 64, "seed": seed}
+        data = self._batches(x, random_flip=random_flip, **options)
+        validation = self._batches(validation_data, shuffle=False, **options)
+        if isinstance(data, keras.utils.PyDataset):
+            # KerasHub would preprocess again what is preprocessed already.
+            return keras.Model.fit(self, data, validation_data=validation, **kwargs)
+        return super().fit(
+            data,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            validation_data=validation,
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, *, feature_cache="auto", **kwargs):
+        """Loss and metrics of teacher forcing, on any kind of data that `fit` takes."""
+        if kwargs.get("_use_cached_eval_dataset"):
+            return keras.Model.evaluate(self, x, y, batch_size, **kwargs)
+        data = self._batches(
+            x, shuffle=False, feature_cache=feature_cache, batch_size=batch_size or 64
+        )
+        if isinstance(data, keras.utils.PyDataset):
+            return keras.Model.evaluate(self, data, **kwargs)
+        return super().evaluate(data, y, batch_size=batch_size, **kwargs)
+
+    def _batches(self, data, *, feature_cache, batch_size, **options):
+        if isinstance(data, CaptionBatches | PreprocessedBatches):
+            return data
+        if isinstance(data, keras.utils.PyDataset):
+            return PreprocessedBatches(data, self.preprocess_samples)
+        if isinstance(data, dict) and {"images", "captions"} <= set(data):
+            data = CaptionDataset.from_dict(data)
+        if not isinstance(data, CaptionDataset):
+            return data
+        features = None
+        if feature_cache is not None and not self.backbone.image_encoder.trainable:
+            directory = None if feature_cache == "auto" else feature_cache
+            features = self.feature_cache(directory).compute(
+                data.images, flip=options.get("random_flip", False)
+            )
+        return CaptionBatches(
+            data, self.preprocessor, features=features, batch_size=batch_size, **options
+        )
+
+    def feature_cache(self, directory=None):
+        """The on-disk cache of this captioner's encoder; see `FeatureCache`."""
+        return FeatureCache(
+            self.backbone.image_encoder, self.preprocessor.image_converter, directory
+        )
+
+    def make_generate_function(self):
+        """The compiled search; `compile` starts it afresh."""
+        if self.generate_function is None:
+            self.generate_function = GenerateFunction(
+                self.backbone,
+                self.preprocessor.tokenizer,
+                self.sampler,
+                jit_compile=self.jit_compile,
+                run_eagerly=self.run_eagerly,
+            )
+        return self.generate_function
+
+    def generate(
+        self,
+        images,
+        max_length=None,
+        num_beams=None,
+        length_penalty=DEFAULT_LENGTH_PENALTY,
+        *,
+        return_all_beams=False,
+        capitalize=True,
+        batch_size=16,
+    ):
+        """Describes one image or many.
+
+        Args:
+            images: one image or several: path, bytes of an image file, PIL image, uint8
+                or float array [H, W, 3] with pixels in 0..255; a list of any of these,
+                of any sizes; an array [B, H, W, 3]; a `tf.data.Dataset` of images; or a
+                dict with `annotations` float[B, L, D].
+            max_length: int. Most words; the preprocessor's `sequence_length` if None.
+            num_beams: int. Beams of the search, 1 for greedy search. If None, what
+                `compile(sampler=)` says.
+            length_penalty: float. Beams are ranked by log-probability divided by this
+                power of their length. Defaults to 0.7.
+            return_all_beams: bool. Whether all beams of an image are returned, best
+                first, each a `CaptionHypothesis(text, log_probability, score)`.
+            capitalize: bool. Whether captions begin with an upper-case letter.
+            batch_size: int. Images that are encoded together.
+
+        Returns:
+            str for one image, a list of str in the images' order for several; with
+            `return_all_beams` a list of `CaptionHypothesis` in place of each str.
+
+        Raises:
+            ImageError: if an image cannot be read; says which and what to do.
+            ValueError: for a number of beams or words below 1.
+        """
+        options = self._search_options(max_length, num_beams, length_penalty)
+        is_single = False
+        if isinstance(images, dict) and "annotations" in images:
+            outputs = self.make_generate_function()(images, **options)
+            results = hypotheses(self.preprocessor, outputs, len(outputs["scores"]), capitalize)
+        else:
+            if hasattr(images, "as_numpy_iterator"):
+                sources = dataset_sources(images)
+            else:
+                sources, is_single = as_image_list(images)
+            results = stream_hypotheses(
+                self,
+                sources,
+                batch_size=batch_size,
+                on_error="raise",
+                capitalize=capitalize,
+                **options,
+            )
+        captions = [beams if return_all_beams else beams[0].text for beams in results]
+        return captions[0] if is_single else captions
+
+    def generate_stream(
+        self,
+        images,
+        max_length=None,
+        num_beams=None,
+        length_penalty=DEFAULT_LENGTH_PENALTY,
+        *,
+        capitalize=True,
+        batch_size=16,
+    ):
+        """Describes any number of images with flat memory, going on after bad ones.
+
+        Args:
+            images: iterable of single images; see `generate`.
+            max_length, num_beams, length_penalty, capitalize, batch_size: see
+                `generate`.
+
+        Yields:
+            For each image, in order, a list of `CaptionHypothesis`, best first, or the
+            `ImageError` that tells why it could not be read.
+        """
+        return stream_hypotheses(
+            self,
+            images,
+            batch_size=batch_size,
+            on_error="return",
+            capitalize=capitalize,
+            **self._search_options(max_length, num_beams, length_penalty),
+        )
+
+    def _search_options(self, max_length, num_beams, length_penalty):
+        if self.preprocessor is None:
+            raise ValueError(
+                "`generate` needs a preprocessor to read images and write words. Give one to "
+                "the constructor. Received: preprocessor=None"
+            )
+        max_length = self.preprocessor.sequence_length if max_length is None else max_length
+        for name, value in (("max_length", max_length), ("num_beams", num_beams)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"`{name}` must be a positive int. Received: {name}={value!r}")
+        return {
+            "max_length": max_length,
+            "num_beams": num_beams,
+            "length_penalty": float(length_penalty),
+        }
+
+    presets = preset_names
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Loads a captioner.
+
+        Args:
+            preset: name of a bundled preset (`ImageCaptioner.presets` lists them), path
+                of a folder that `save_to_preset` wrote, or a handle such as
+                `"hf://user/name"`.
+            load_weights: bool. False gives the same architecture with fresh weights.
+            **kwargs: `dtype`, and arguments of the backbone that replace saved ones.
+
+        Raises:
+            ValueError: for an unknown name, or a folder that is incomplete or newer than
+                this package.
+        """
+        return super().from_preset(resolve_preset(preset), load_weights=load_weights, **kwargs)
+
+    def save_to_preset(self, preset_dir, max_shard_size=10, weights_dtype=None):
+        """Saves everything that `from_preset` needs into a folder.
+
+        Args:
+            preset_dir: path of the folder, made if need be. Files of an older preset in
+                it are replaced, each at once, when all new ones are complete.
+            max_shard_size: float. Largest weight file in GB.
+            weights_dtype: `"float16"` to store weights in half the space; they are
+                computed with in the captioner's own dtype. None keeps their dtype.
+        """
+
+        def write(folder):
+            super(ImageCaptioner, self).save_to_preset(folder, max_shard_size=max_shard_size)
+
+        save_preset(write, os.fspath(preset_dir), weights_dtype)

@@ -1,0 +1,237 @@
+"""Words to ids and back, with a vocabulary learned from captions."""
+
+import collections
+import os
+
+import keras
+import keras_hub
+import numpy as np
+import regex
+
+from keras_showattend.presets import preset_names, resolve_preset
+
+PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
+SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
+VOCABULARY_FILE = "vocabulary.txt"
+
+# Applied in order, on lower-cased text. Both engines (`regex` here, RE2 in TensorFlow
+# graphs) read these patterns the same way, so the two give the same words.
+_NORMALIZATION = (
+    (r"’", "'"),
+    # Letters, their combining marks and digits make words of any language.
+    (r"[^\p{L}\p{M}\p{N}'\-]+", " "),
+    # A hyphen or an apostrophe belongs to a word only between two characters of it.
+    (r"(^| )['\-]+", " "),
+    (r"['\-]+( |$)", " "),
+)
+
+
+def split_words(text):
+    """Lower-cased words of a caption: punctuation dropped, "t-shirt" and "man's" whole."""
+    text = text.lower()
+    for pattern, replacement in _NORMALIZATION:
+        text = regex.sub(pattern, replacement, text)
+    return text.split()
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
+    """Word tokenizer whose vocabulary is learned from captions.
+
+    The order of the vocabulary is `<pad>` (id 0), `<start>` (1), `<end>` (2), `<unk>`
+    (3), then words by falling frequency. It works in Python and inside `tf.data`.
+
+    Args:
+        vocabulary: list of str with the four special tokens first, or the path of a text
+            file with one token a line. May be left out when assets are loaded later.
+        **kwargs: as for `keras_hub.tokenizers.Tokenizer`.
+
+    Call arguments:
+        inputs: str, or list or array of str: captions. `<start>` and `<end>` are not
+            added; that is `ImageCaptionerPreprocessor`'s part.
+
+    Returns:
+        int32[T] for one caption, a list of int32[T] for several (a `tf.RaggedTensor`
+        inside a TensorFlow graph).
+
+    Raises:
+        ValueError: if the vocabulary lacks a special token, or repeats a word.
+        TypeError: if a caption is not text.
+
+    Example:
+
+    ```python
+    tokenizer = CaptionTokenizer.from_captions(["A dog runs.", "a dog jumps"], min_count=2)
+    assert tokenizer.get_vocabulary()[4:] == ["a", "dog"]
+    assert tokenizer("A dog barks!").tolist() == [4, 5, 3]
+    ```
+    """
+
+    def __init__(self, vocabulary=None, **kwargs):
+        kwargs.setdefault("dtype", "int32")
+        super().__init__(**kwargs)
+        for token, name in zip(
+            SPECIAL_TOKENS, ("pad_token", "start_token", "end_token", "unk_token"), strict=True
+        ):
+            self._add_special_token(token, name)
+        self.file_assets = [VOCABULARY_FILE]
+        self.set_vocabulary(vocabulary)
+
+    @classmethod
+    def from_captions(cls, captions, min_count=5, max_size=None, **kwargs):
+        """Learns the vocabulary.
+
+        Args:
+            captions: iterable of str. Training captions only, never those of the
+                validation or test split.
+            min_count: int. A word seen less often becomes `<unk>`. Defaults to 5.
+            max_size: int or None. Most tokens kept, special ones included.
+            **kwargs: of the constructor.
+
+        Raises:
+            ValueError: if no word reaches `min_count`.
+        """
+        counts = collections.Counter(word for text in captions for word in split_words(text))
+        words = [word for word, count in counts.items() if count >= min_count]
+        if not words:
+            raise ValueError(
+                "The vocabulary would be empty: no word is seen `min_count` times. Give more "
+                f"captions or a lower `min_count`. Received: min_count={min_count}, "
+                f"{len(counts)} different words"
+            )
+        # By spelling where counts tie, so that the same captions give the same ids.
+        words.sort(key=lambda word: (-counts[word], word))
+        vocabulary = [*SPECIAL_TOKENS, *words]
+        return cls(vocabulary[:max_size], **kwargs)
+
+    def set_vocabulary(self, vocabulary):
+        """Sets the vocabulary: list of str, path of a text file, or None."""
+        self._tf_table = None
+        if vocabulary is None:
+            self.vocabulary, self._ids = None, {}
+            return
+        if isinstance(vocabulary, str | os.PathLike):
+            with open(vocabulary, encoding="utf-8") as file:
+                vocabulary = file.read().splitlines()
+        vocabulary = list(vocabulary)
+        missing = [token for token in SPECIAL_TOKENS if token not in vocabulary[:4]]
+        if missing or tuple(vocabulary[:4]) != SPECIAL_TOKENS:
+            raise ValueError(
+                f"A vocabulary must begin with the special tokens {SPECIAL_TOKENS}. Put them "
+                "first, or learn one with `CaptionTokenizer.from_captions`. "
+                f"Received: {vocabulary[:6]}..."
+            )
+        self._ids = {token: index for index, token in enumerate(vocabulary)}
+        if len(self._ids) != len(vocabulary):
+            repeated = [t for t, n in collections.Counter(vocabulary).items() if n > 1]
+            raise ValueError(
+                f"A vocabulary must not repeat a word. Received: {repeated[:5]} more than once"
+            )
+        self.vocabulary = vocabulary
+        self._update_special_token_ids()
+
+    def _check_vocabulary(self):
+        if self.vocabulary is None:
+            raise ValueError(
+                "The tokenizer has no vocabulary. Learn one with "
+                "`CaptionTokenizer.from_captions(captions)`, or load a preset. "
+                "Received: vocabulary=None"
+            )
+
+    def get_vocabulary(self):
+        """All tokens as a list of str, by id."""
+        self._check_vocabulary()
+        return self.vocabulary
+
+    def vocabulary_size(self):
+        """Number of tokens, special ones included."""
+        return len(self.get_vocabulary())
+
+    def id_to_token(self, id):
+        """Token of an id."""
+        return self.get_vocabulary()[id]
+
+    def token_to_id(self, token):
+        """Id of a token; that of `<unk>` for an unknown word."""
+        self._check_vocabulary()
+        return self._ids.get(token, self._ids[UNKNOWN])
+
+    def tokenize(self, inputs):
+        """Words to ids; see the class docstring."""
+        self._check_vocabulary()
+        if type(inputs).__module__.startswith("tensorflow"):
+            return self._tokenize_tensor(inputs)
+        if isinstance(inputs, str | bytes):
+            return self._tokenize_text(inputs)
+        return [self._tokenize_text(text) for text in inputs]
+
+    def _tokenize_text(self, text):
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        if not isinstance(text, str):
+            raise TypeError(f"A caption must be a str. Received: {text!r} ({type(text).__name__})")
+        unknown = self._ids[UNKNOWN]
+        ids = [self._ids.get(word, unknown) for word in split_words(text)]
+        return np.array(ids, dtype="int32")
+
+    def _tokenize_tensor(self, inputs):
+        import tensorflow as tf
+
+        text = tf.strings.lower(inputs, encoding="utf-8")
+        for pattern, replacement in _NORMALIZATION:
+            text = tf.strings.regex_replace(text, pattern, replacement)
+        words = tf.strings.split(text)
+        if self._tf_table is None:
+            # Lifted out of the graph under construction, which may be thrown away.
+            with tf.init_scope():
+                self._tf_table = tf.lookup.StaticHashTable(
+                    tf.lookup.KeyValueTensorInitializer(
+                        self.vocabulary, tf.range(len(self.vocabulary), dtype="int32")
+                    ),
+                    default_value=self._ids[UNKNOWN],
+                )
+        if isinstance(words, tf.RaggedTensor):
+            return tf.ragged.map_flat_values(self._tf_table.lookup, words)
+        return self._tf_table.lookup(words)
+
+    def detokenize(self, inputs, capitalize=False):
+        """Ids to text; special tokens are never shown.
+
+        Args:
+            inputs: int[T] or int[B, T], or lists of those.
+            capitalize: bool. Whether the first letter is made upper-case.
+
+        Returns:
+            str for one row of ids, a list of str for several.
+        """
+        self._check_vocabulary()
+        if len(inputs) and not np.ndim(inputs[0]) == 0:
+            return [self.detokenize(row, capitalize) for row in inputs]
+        special = set(range(len(SPECIAL_TOKENS)))
+        ids = [int(token_id) for token_id in np.asarray(inputs)]
+        text = " ".join(self.vocabulary[i] for i in ids if i not in special)
+        return text[:1].upper() + text[1:] if capitalize else text
+
+    def call(self, inputs, *args, training=None, **kwargs):
+        """Words to ids; see the class docstring."""
+        return self.tokenize(inputs, *args, **kwargs)
+
+    def save_assets(self, dir_path):
+        """Writes the vocabulary into a folder, one token a line."""
+        with open(os.path.join(dir_path, VOCABULARY_FILE), "w", encoding="utf-8") as file:
+            file.writelines(f"{token}\n" for token in self.get_vocabulary())
+
+    def load_assets(self, dir_path):
+        """Reads the vocabulary from a folder."""
+        self.set_vocabulary(os.path.join(dir_path, VOCABULARY_FILE))
+
+    def get_config(self):
+        """Arguments that rebuild the layer; the vocabulary travels as an asset."""
+        return {**super().get_config(), "vocabulary": None}
+
+    presets = preset_names
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Loads the tokenizer of a preset; see `ImageCaptioner.from_preset`."""
+        return super().from_preset(resolve_preset(preset), **kwargs)

@@ -1,0 +1,86 @@
+"""Pictures of any kind and size to the encoder's input."""
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_showattend.preprocessing.images import load_image
+from keras_showattend.presets import preset_names, resolve_preset
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class CaptionImageConverter(keras_hub.layers.ImageConverter):
+    """Loads, resizes, scales and offsets pictures.
+
+    Adds to `keras_hub.layers.ImageConverter` that it reads files and PIL images, with
+    `load`, and that resizing is antialiased by default, since photographs come much
+    larger than the encoder's input. Pixels go in as RGB in 0..255.
+
+    Args:
+        image_size: `(height, width)` of the output. Defaults to `(224, 224)`.
+        scale: float, sequence of 3 floats or None. Multiplies the pixels.
+        offset: float, sequence of 3 floats or None. Added after scaling.
+        crop_to_aspect_ratio: bool. False squashes a picture to the size, as the data set
+            and the paper's tutorial do; True takes its largest central window of the
+            right shape. Defaults to False.
+        **kwargs: as for `keras_hub.layers.ImageConverter`.
+
+    Call arguments:
+        inputs: uint8 or float[B, H, W, 3] or [H, W, 3].
+
+    Returns:
+        float[B, height, width, 3] or [height, width, 3].
+    """
+
+    def __init__(
+        self,
+        image_size=(224, 224),
+        scale=None,
+        offset=None,
+        crop_to_aspect_ratio=False,
+        antialias=True,
+        **kwargs,
+    ):
+        super().__init__(
+            image_size=tuple(image_size),
+            scale=scale,
+            offset=offset,
+            crop_to_aspect_ratio=crop_to_aspect_ratio,
+            antialias=antialias,
+            **kwargs,
+        )
+
+    def load(self, source):
+        """Loads one picture at the encoder's size.
+
+        Args:
+            source: path, bytes, file object, PIL image or array; see
+                `keras_showattend.preprocessing.images.load_image`, whose errors it raises.
+
+        Returns:
+            uint8[height, width, 3], RGB, not yet scaled.
+        """
+        return load_image(source, self.image_size, crop=self.crop_to_aspect_ratio)
+
+    def normalize(self, images):
+        """Scales and offsets pictures that have the right size already.
+
+        Args:
+            images: uint8 or float[B, height, width, 3].
+
+        Returns:
+            float32[B, height, width, 3], in NumPy.
+        """
+        images = np.asarray(images, dtype="float32")
+        if self.scale is not None:
+            images = images * np.asarray(self.scale, dtype="float32")
+        if self.offset is not None:
+            images = images + np.asarray(self.offset, dtype="float32")
+        return images
+
+    presets = preset_names
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Loads the image converter of a preset; see `ImageCaptioner.from_preset`."""
+        return super().from_preset(resolve_preset(preset), **kwargs)

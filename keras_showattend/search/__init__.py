@@ -1,0 +1,7 @@
+"""Search for captions: `beam_search` over decoder steps, `CaptionSearch` over images."""
+
+from keras_showattend.search.beam_search import beam_search
+from keras_showattend.search.caption_search import CaptionSearch
+from keras_showattend.search.generate_function import GenerateFunction
+
+__all__ = ["CaptionSearch", "GenerateFunction", "beam_search"]

@@ -1,0 +1,154 @@
+"""Batches of images and captions for `fit`."""
+
+import keras
+import numpy as np
+
+# Batches whose captions are sorted by length together: enough for little padding, few
+# enough that an epoch stays well shuffled.
+_SORTED_TOGETHER = 32
+# Lengths are rounded up to a multiple, so that compiled backends see few shapes.
+_LENGTH_STEP = 4
+
+
+class CaptionBatches(keras.utils.PyDataset):
+    """One training example for each caption, in batches of similar length.
+
+    All batches have the same number of rows: the last is filled up with rows of weight 0.
+
+    Args:
+        dataset: a `CaptionDataset`.
+        preprocessor: an `ImageCaptionerPreprocessor`.
+        features: `Features` of the dataset's images, or None to decode the images of
+            each batch.
+        batch_size: int. Rows B. Defaults to 64.
+        shuffle: bool. Whether the order changes from epoch to epoch. Defaults to True.
+        random_flip: bool. Whether half of the images, by chance, are mirrored; with
+            `features` these must hold mirrored images. Defaults to False.
+        seed: int. Of order and flips.
+        **kwargs: `workers`, `max_queue_size` of `keras.utils.PyDataset`.
+
+    A batch is `(x, y, sample_weight)`: `x` has `images` float32[B, h, w, 3] or
+    `annotations` float16[B, L, D], `token_ids` int32[B, T] and `padding_mask`
+    bool[B, T]; `y` int32[B, T]; `sample_weight` float32[B, T].
+    """
+
+    def __init__(
+        self,
+        dataset,
+        preprocessor,
+        features=None,
+        batch_size=64,
+        shuffle=True,
+        random_flip=False,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.preprocessor = preprocessor
+        self.images = dataset.images
+        self.features = features
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.random_flip = random_flip
+        self.seed = seed
+        self.epoch = 0
+        longest = preprocessor.sequence_length - 1
+        pairs = [(i, text) for i, texts in enumerate(dataset.captions) for text in texts]
+        self._image_of = np.array([index for index, _ in pairs])
+        tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
+        self._tokens = tokens
+        self._lengths = np.array([min(len(ids), longest) + 1 for ids in tokens])
+        self._plan_epoch()
+
+    def _plan_epoch(self):
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = np.arange(len(self._tokens))
+        if self.shuffle:
+            order = rng.permutation(order)
+            step = self.batch_size * _SORTED_TOGETHER
+            order = np.concatenate(
+                [
+                    part[np.argsort(self._lengths[part], kind="stable")]
+                    for part in np.split(order, np.arange(step, len(order), step))
+                ]
+            )
+        else:
+            order = order[np.argsort(self._lengths, kind="stable")]
+        cuts = np.arange(self.batch_size, len(order), self.batch_size)
+        self._batches = np.split(order, cuts)
+        if self.shuffle:
+            self._batches = [self._batches[i] for i in rng.permutation(len(self._batches))]
+        self._flips = (
+            rng.random(len(order)) < 0.5 if self.random_flip else np.zeros(len(order), bool)
+        )
+
+    def __len__(self):
+        return len(self._batches)
+
+    def on_epoch_end(self):
+        """Draws the next epoch's order and flips."""
+        self.epoch += 1
+        if self.shuffle or self.random_flip:
+            self._plan_epoch()
+
+    def __getitem__(self, index):
+        rows = self._batches[index]
+        surplus = self.batch_size - len(rows)
+        if surplus:
+            rows = np.concatenate([rows, np.full(surplus, rows[0])])
+        length = -(-self._lengths[rows].max() // _LENGTH_STEP) * _LENGTH_STEP
+        packed = self.preprocessor.pack([self._tokens[row] for row in rows], int(length))
+        parts = self.preprocessor.shift(packed)
+        weight = parts["sample_weight"]
+        weight[self.batch_size - surplus :] = 0
+        x = {"token_ids": parts["token_ids"], "padding_mask": parts["padding_mask"]}
+        images, flips = self._image_of[rows], self._flips[rows]
+        if self.features is not None:
+            x["annotations"] = self.features.gather(images, flips)
+        else:
+            x["images"] = self._load(images, flips)
+        return x, parts["targets"], weight
+
+    def _load(self, indices, flips):
+        converter = self.preprocessor.image_converter
+        pixels = [converter.load(self.images[index]) for index in indices]
+        pixels = [p[:, ::-1] if flip else p for p, flip in zip(pixels, flips, strict=True)]
+        return converter.normalize(np.stack(pixels))
+
+
+class PreprocessedBatches(keras.utils.PyDataset):
+    """A user's own `PyDataset` with a captioner's preprocessing applied to each batch.
+
+    Args:
+        batches: a `keras.utils.PyDataset` whose items are what `preprocess` takes.
+        preprocess: function of a batch, e.g. `ImageCaptioner.preprocess_samples`.
+    """
+
+    def __init__(self, batches, preprocess):
+        super().__init__(
+            workers=batches.workers,
+            use_multiprocessing=batches.use_multiprocessing,
+            max_queue_size=batches.max_queue_size,
+        )
+        self.batches = batches
+        self.preprocess = preprocess
+
+    @property
+    def num_batches(self):
+        """Number of batches, as the wrapped data tells it."""
+        return self.batches.num_batches
+
+    def __getitem__(self, index):
+        item = self.batches[index]
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(item)
+        if isinstance(x, dict) and "token_ids" in x:
+            return item
+        return self.preprocess(x, y, weight)
+
+    def on_epoch_begin(self):
+        """Tells the wrapped data."""
+        self.batches.on_epoch_begin()
+
+    def on_epoch_end(self):
+        """Tells the wrapped data."""
+        self.batches.on_epoch_end()

@@ -1,0 +1,77 @@
+"""What a captioner's training minimises."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_showattend")
+class CaptionCrossentropy(keras.losses.Loss):
+    """Cross-entropy of the next word, averaged over real words only.
+
+    Padding is left out of the sum and of the count: pass the preprocessor's
+    `sample_weight`, 0 on padding. Label smoothing (Szegedy et al. 2016, arXiv
+    1512.00567, section 7) moves a share of the target to all V words evenly, here
+    without building one-hot targets of V numbers a word.
+
+    Args:
+        label_smoothing: float in [0, 1). Defaults to 0.
+        name: str.
+        **kwargs: `reduction`, `dtype` of `keras.losses.Loss`. The default reduction is
+            `"mean_with_sample_weight"`.
+
+    Call arguments:
+        y_true: int32[B, T]. The words.
+        y_pred: float[B, T, V]. Logits.
+        sample_weight: float[B, T].
+
+    Raises:
+        ValueError: on construction, if `label_smoothing` is outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        label_smoothing=0.0,
+        name="caption_crossentropy",
+        reduction="mean_with_sample_weight",
+        **kwargs,
+    ):
+        super().__init__(name=name, reduction=reduction, **kwargs)
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "`label_smoothing` must be in [0, 1). "
+                f"Received: label_smoothing={label_smoothing!r}"
+            )
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        """Loss of each word, float32[B, T]."""
+        logits = ops.cast(y_pred, "float32")
+        words = ops.expand_dims(ops.cast(y_true, "int32"), axis=-1)
+        target = ops.squeeze(ops.take_along_axis(logits, words, axis=-1), axis=-1)
+        if self.label_smoothing:
+            even = ops.mean(logits, axis=-1)
+            target = (1 - self.label_smoothing) * target + self.label_smoothing * even
+        return ops.logsumexp(logits, axis=-1) - target
+
+    def get_config(self):
+        """Arguments that rebuild the loss."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def doubly_stochastic_penalty(attention_weights, padding_mask):
+    """Penalty that makes a caption look at every part of its image.
+
+    Source: Xu et al. 2015 (arXiv 1502.03044), equation 14: the squared distance from 1
+    of the attention that a place gets over a whole caption, summed over places.
+
+    Args:
+        attention_weights: float[B, T, L].
+        padding_mask: bool[B, T], False at steps that do not count.
+
+    Returns:
+        float32 scalar, the mean over images.
+    """
+    weights = ops.cast(attention_weights, "float32")
+    real = ops.expand_dims(ops.cast(padding_mask, "float32"), axis=-1)
+    received = ops.sum(weights * real, axis=1)
+    return ops.mean(ops.sum(ops.square(1.0 - received), axis=-1))
