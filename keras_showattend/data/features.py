@@ -33,9 +33,13 @@ class FeatureCache:
         encoder: an `ImageEncoder`.
         image_converter: a `CaptionImageConverter`.
         directory: folder of the cache. Defaults to `default_cache_directory()`.
+        dtype: dtype policy in which features are computed, such as `"mixed_bfloat16"`,
+            about twice as fast on CPUs that know it. None is the encoder's own.
     """
 
-    def __init__(self, encoder, image_converter, directory=None):
+    def __init__(self, encoder, image_converter, directory=None, dtype=None):
+        if dtype is not None and keras.dtype_policies.get(dtype) != encoder.dtype_policy:
+            encoder = encoder.with_dtype(dtype)
         self.encoder = encoder
         self.image_converter = image_converter
         self.encoder_key = _encoder_digest(encoder, image_converter)
@@ -189,3 +193,15 @@ def _encoder_digest(encoder, image_converter):
     for weight in encoder.features.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
     return digest.hexdigest()
+
+
+def open_cache(captioner, feature_cache):
+    """Turns a `feature_cache` argument into a `FeatureCache`.
+
+    Args:
+        captioner: an `ImageCaptioner`.
+        feature_cache: `"auto"`, the path of a folder, or a `FeatureCache` already.
+    """
+    if isinstance(feature_cache, FeatureCache):
+        return feature_cache
+    return captioner.feature_cache(None if feature_cache == "auto" else feature_cache)

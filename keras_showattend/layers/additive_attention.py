@@ -88,7 +88,11 @@ class AdditiveAttention(keras.layers.Layer):
         if projected_annotations is None:
             projected_annotations = self.project(annotations)
         state = ops.expand_dims(self.state_projection(hidden_state), axis=1)
-        scores = ops.squeeze(self.score(ops.tanh(projected_annotations + state)), axis=-1)
+        meeting = ops.tanh(projected_annotations + state)
+        # As a matrix: in a loop over batches of unknown size XLA cannot compile the
+        # gradient of TensorFlow's product of ranks 3 and 2.
+        scores = self.score(ops.reshape(meeting, (-1, self.attention_dim)))
+        scores = ops.reshape(scores, (-1, ops.shape(meeting)[1]))
         # Half precision has too few digits for a softmax over hundreds of places.
         scores = ops.cast(scores, "float32")
         if annotation_mask is not None:

@@ -1,7 +1,22 @@
 """Any convolutional network with a spatial output, as an encoder of annotations."""
 
+import contextlib
+import copy
+
 import keras
 from keras import ops
+
+
+@contextlib.contextmanager
+def dtype_policy_scope(dtype):
+    """Builds layers that take no `dtype` of their own (KerasHub's VGG) under a policy."""
+    previous = keras.config.dtype_policy()
+    if dtype is not None:
+        keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
@@ -54,7 +69,10 @@ class ImageEncoder(keras.layers.Layer):
                 f"`output_layer` must name a layer of the backbone, one of {names}. "
                 f"Received: output_layer={output_layer!r}"
             )
-        output = backbone.get_layer(output_layer).output if output_layer else backbone.output
+        if output_layer is not None:
+            output = backbone.get_layer(output_layer).output
+        else:
+            output = backbone.outputs[0] if len(backbone.outputs) == 1 else backbone.outputs
         if len(getattr(output, "shape", ())) != 4:
             raise ValueError(
                 "`backbone` must give one feature map of rank 4, [batch, height, width, depth]. "
@@ -92,11 +110,27 @@ class ImageEncoder(keras.layers.Layer):
         places = None if rows is None or columns is None else rows * columns
         return (images_shape[0], places, self.annotation_dim)
 
+    def with_dtype(self, dtype):
+        """A copy with the same weights that computes in another dtype.
+
+        Args:
+            dtype: dtype policy, e.g. `"mixed_bfloat16"`.
+
+        Returns:
+            An `ImageEncoder`.
+        """
+        with dtype_policy_scope(dtype):
+            policy = keras.dtype_policies.serialize(keras.config.dtype_policy())
+            encoder = self.from_config({**self.get_config(), "dtype": policy})
+        encoder.features.set_weights(self.features.get_weights())
+        return encoder
+
     def get_config(self):
         """Arguments that rebuild the layer."""
         return {
             **super().get_config(),
-            "backbone": self._backbone_config,
+            # Keras empties the config of a functional model while it rebuilds the model.
+            "backbone": copy.deepcopy(self._backbone_config),
             "output_layer": self.output_layer,
         }
 

@@ -1,8 +1,8 @@
 """Caption metrics: NumPy and NLTK only, no deep-learning import.
 
-`score_captions` is the one call most need; `score_details` and `bootstrap` add figures per image and
-confidence intervals; `CiderD` scores samples during self-critical training; `diversity_report` tells
-whether a model says the same of every photo.
+`score_captions` is the one call most need; `score_details` and `bootstrap` add figures per image
+and confidence intervals; `CiderD` scores samples during self-critical training;
+`diversity_report` tells whether a model says the same of every photo.
 """
 
 from keras_showattend.metrics._inputs import MetricUnavailableError

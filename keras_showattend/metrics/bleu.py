@@ -1,7 +1,7 @@
 """Corpus BLEU from per-image counts (Papineni et al. 2002).
 
-NLTK's `corpus_bleu` gives the same corpus number (the parity script prints by how much they differ)
-but throws the counts of each image away. They are kept here because a bootstrap over images must add
+NLTK's `corpus_bleu` gives the same corpus number (the parity script prints the difference) but
+throws the counts of each image away. They are kept here because a bootstrap over images must add
 them up again for every resample.
 """
 

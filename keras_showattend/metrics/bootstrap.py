@@ -36,8 +36,8 @@ class Comparison:
         difference: float, score of B minus score of A.
         low: float, lower end of the interval of the difference.
         high: float, upper end of the interval of the difference.
-        p_value: float, two-sided: twice the share of resamples in which the difference had the other
-            sign or was zero, counting the images as they are as one resample; at most 1.
+        p_value: float, two-sided: twice the share of resamples in which the difference had the
+            other sign or was zero, counting the images as they are as one of them; at most 1.
     """
 
     difference: float
@@ -109,8 +109,8 @@ def compare_systems(
     if details_a.image_ids != details_b.image_ids:
         shared = len(set(details_a.image_ids) & set(details_b.image_ids))
         raise ValueError(
-            "Both systems must be scored on the same images in the same order. Build both `captions`"
-            f" dicts over one list of ids. Received: {len(details_a.image_ids)} and "
+            "Both systems must be scored on the same images in the same order. Build both "
+            f"`captions` dicts over one list of ids. Received: {len(details_a.image_ids)} and "
             f"{len(details_b.image_ids)} images, {shared} of them shared"
         )
     samples_a, samples_b = _resample(num_samples, seed, details_a, details_b)

@@ -35,7 +35,7 @@ class CiderD:
         ValueError: if it is empty or an image has no references.
 
     Source: Vedantam et al. 2015 (arXiv 1411.5726), equations 1-3 for CIDEr and section 7 for
-    CIDEr-D, without the stemming, as in coco-caption. What coco-caption prints as "CIDEr" is CIDEr-D.
+    CIDEr-D, without the stemming, as in coco-caption, whose "CIDEr" is CIDEr-D.
     """
 
     def __init__(
@@ -52,15 +52,16 @@ class CiderD:
             )
         if not references:
             raise ValueError(
-                "CIDEr weighs words by how many images use them, so it needs references. Pass those "
-                "of at least two images. Received: an empty dict"
+                "CIDEr weighs words by how many images use them, so it needs references. Pass "
+                "those of at least two images. Received: an empty dict"
             )
         check_references(references)
         if len(references) == 1:
             warnings.warn(
                 "CIDEr of a single image is always 0: a word's weight is the logarithm of the "
                 "number of images over the number of images using it, and log(1 / 1) = 0. Score "
-                f"more images together. Received: references for 1 image {next(iter(references))!r}",
+                "more images together. Received: references for 1 image "
+                f"{next(iter(references))!r}",
                 UserWarning,
                 stacklevel=2,
             )
@@ -68,7 +69,7 @@ class CiderD:
         self.end_token = end_token
         self.clip = clip
         self._log_images = math.log(len(references))
-        self._idf: dict[tuple, float] = {}
+        self._squared_idf: dict[tuple, float] = {}
         self._images: dict[Hashable, _Image] = {}
         self._prepare(references)
 
@@ -82,7 +83,7 @@ class CiderD:
             captions: N captions, each a str or a list of tokens.
 
         Returns:
-            float32[N], 0 or more; 0.5 is what papers print as "CIDEr 50". An empty caption scores 0.
+            float32[N], 0 or more; 0.5 is what papers print as "CIDEr 50". 0 for an empty caption.
 
         Raises:
             TypeError: if `captions` or `image_ids` is a single str.
@@ -123,27 +124,27 @@ class CiderD:
             for ngram in {ngram for count in counts for ngram in count}:
                 ngram = shared.setdefault(ngram, ngram)
                 frequencies[ngram] = frequencies.get(ngram, 0) + 1
-        self._idf = {
-            ngram: self._log_images - math.log(frequency)
+        self._squared_idf = {
+            ngram: (self._log_images - math.log(frequency)) ** 2
             for ngram, frequency in frequencies.items()
         }
         patterns: dict[tuple, tuple] = {}
         for image_id, counts in counted.items():
-            self._images[image_id] = _Image(counts, self._idf, shared, patterns)
+            self._images[image_id] = _Image(counts, self._squared_idf, shared, patterns)
 
     def _score_one(self, image: "_Image", tokens: Sequence[Hashable]) -> float:
         if not tokens:
             return 0.0
-        idf, unseen, clip, postings = self._idf, self._log_images, self.clip, image.postings
+        squared_idf, unseen, clip = self._squared_idf, self._log_images**2, self.clip
+        find_weight, find_posting = squared_idf.get, image.postings.get
         num_references = len(image.norms)
         squares = [0.0] * MAX_ORDER
         products = [[0.0] * num_references for _ in range(MAX_ORDER)]
         for ngram, count in count_ngrams(tokens).items():
+            weight = find_weight(ngram, unseen)
             order = len(ngram) - 1
-            weight = idf.get(ngram, unseen)
-            weight *= weight
             squares[order] += count * count * weight
-            posting = postings.get(ngram)
+            posting = find_posting(ngram)
             if posting is not None:
                 product = products[order]
                 for reference, times in posting:
@@ -171,7 +172,8 @@ class _Image:
     """What one image's references come down to.
 
     `postings` maps an n-gram to the pairs (reference index, count) holding it; term weights are
-    count times idf, so the idf itself stays in one table for all images.
+    count times idf, so the idf itself stays in one table for all images,
+    squared, since cosines only ever need it so.
     """
 
     __slots__ = ("bigrams", "norms", "postings")
@@ -179,7 +181,7 @@ class _Image:
     def __init__(
         self,
         counts: list[dict[tuple, int]],
-        idf: dict[tuple, float],
+        squared_idf: dict[tuple, float],
         shared: dict[tuple, tuple],
         patterns: dict[tuple, tuple],
     ):
@@ -190,7 +192,7 @@ class _Image:
             squares = [0.0] * MAX_ORDER
             bigrams = 0
             for ngram, times in count.items():
-                squares[len(ngram) - 1] += (times * idf[ngram]) ** 2
+                squares[len(ngram) - 1] += times * times * squared_idf[ngram]
                 if len(ngram) == 2:
                     bigrams += times
                 gathered[ngram] = (*gathered.get(ngram, ()), (reference, times))

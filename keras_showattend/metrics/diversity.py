@@ -1,4 +1,4 @@
-"""Figures against self-deception: a good score with the same few captions for every photo is none."""
+"""Figures against self-deception: how varied captions are, and how far they are copies."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence

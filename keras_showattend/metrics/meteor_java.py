@@ -26,6 +26,7 @@ ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 # Exact, stem, synonym and paraphrase matches.
 MATCHER_WEIGHTS = (1.0, 0.6, 0.8, 0.6)
 NUM_STATISTICS = 23
+_OPTIONS = ("-", "-", "-stdio", "-l", "en", "-norm")
 JAR_VARIABLE = "METEOR_JAR"
 
 
@@ -53,10 +54,9 @@ class MeteorProcess:
         self._timeout = timeout
         self._next_timeout = start_timeout
         # A file, since a pipe nobody reads would stop the program once full.
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [java, "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", str(jar)]
-            + ["-", "-", "-stdio", "-l", "en", "-norm"],
+            [java, "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", str(jar), *_OPTIONS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -76,7 +76,7 @@ class MeteorProcess:
 
         Returns:
             float64[I, 23]: the program's counts, which add up over images. Where a caption matches
-            its reference whole and in one chunk, that chunk is not counted, as in the program's sum.
+            its reference whole and in one chunk, that chunk counts 0, as in the program's sums.
 
         Raises:
             RuntimeError: if the program dies, answers nonsense or takes longer than its time-out;
@@ -145,9 +145,9 @@ class MeteorProcess:
         messages = self._last_messages()
         self.close()
         raise RuntimeError(
-            f"METEOR 1.5 must answer each caption with {NUM_STATISTICS} numbers in time. Check that "
-            "Java has 2 GB of memory, raise the time-outs of `MeteorProcess`, or leave 'meteor' out "
-            f"of `metrics`. Received: {problem} for {question!r:.200}{messages}"
+            f"METEOR 1.5 must answer each caption with {NUM_STATISTICS} numbers in time. Check "
+            "that Java can have 2 GB of memory, raise the time-outs of `MeteorProcess`, or leave "
+            f"'meteor' out of `metrics`. Received: {problem} for {question!r:.200}{messages}"
         )
 
     def _last_messages(self) -> str:

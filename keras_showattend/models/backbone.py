@@ -1,24 +1,11 @@
 """The network: an image encoder and a caption decoder in one KerasHub backbone."""
 
-import contextlib
-
 import keras
 import keras_hub
 
 from keras_showattend.layers import CaptionDecoder, ImageEncoder
+from keras_showattend.layers.image_encoder import dtype_policy_scope
 from keras_showattend.presets import preset_names, resolve_preset
-
-
-@contextlib.contextmanager
-def dtype_policy_scope(dtype):
-    """Builds layers that take no `dtype` of their own (KerasHub's VGG) under a policy."""
-    previous = keras.config.dtype_policy()
-    if dtype is not None:
-        keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")

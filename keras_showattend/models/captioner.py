@@ -6,7 +6,7 @@ import keras
 import keras_hub
 
 from keras_showattend.data.caption_dataset import CaptionDataset
-from keras_showattend.data.features import FeatureCache
+from keras_showattend.data.features import FeatureCache, open_cache
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.generation import dataset_sources, hypotheses, stream_hypotheses
 from keras_showattend.models.saving import save_preset
@@ -50,10 +50,15 @@ class ImageCaptioner(keras_hub.models.CausalLM):
     backbone_cls = ShowAttendBackbone
     preprocessor_cls = ImageCaptionerPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
+        # KerasHub sets the parts first, for functional models. A model with a `call` of
+        # its own would then lose sight of their weights on PyTorch.
+        super().__init__(compile=False, **kwargs)
         self.backbone = backbone
         self.preprocessor = preprocessor
-        super().__init__(**kwargs)
+        self.dtype_policy = backbone.dtype_policy
+        if compile:
+            self.compile()
 
     def call(self, inputs, training=None):
         """Teacher forcing; see the class docstring."""
@@ -139,8 +144,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 `tf.data.Dataset` or `PyDataset`.
             sample_weight: must be None for a `CaptionDataset` or a dict.
             validation_data: any of the kinds of `x`.
-            feature_cache: `"auto"`, the folder of the cache, or None to encode the
-                images anew for each batch. Only for a `CaptionDataset` or a dict, and
+            feature_cache: `"auto"`, the folder of the cache, a `FeatureCache`, or None to
+                encode the images anew for each batch. Only for a `CaptionDataset` or a dict, and
                 only while the encoder is frozen. `"auto"` is
                 `$KERAS_SHOWATTEND_CACHE/features` or `~/.cache/keras_showattend`.
             random_flip: bool. Whether half of the images are mirrored by chance; doubles
@@ -198,19 +203,38 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             return data
         features = None
         if feature_cache is not None and not self.backbone.image_encoder.trainable:
-            directory = None if feature_cache == "auto" else feature_cache
-            features = self.feature_cache(directory).compute(
+            features = open_cache(self, feature_cache).compute(
                 data.images, flip=options.get("random_flip", False)
             )
         return CaptionBatches(
             data, self.preprocessor, features=features, batch_size=batch_size, **options
         )
 
-    def feature_cache(self, directory=None):
+    def feature_cache(self, directory=None, dtype=None):
         """The on-disk cache of this captioner's encoder; see `FeatureCache`."""
         return FeatureCache(
-            self.backbone.image_encoder, self.preprocessor.image_converter, directory
+            self.backbone.image_encoder, self.preprocessor.image_converter, directory, dtype
         )
+
+    def get_compile_config(self):
+        """What `.keras` files keep of `compile`; KerasHub's would lose the sampler."""
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "sampler": keras.saving.serialize_keras_object(self.sampler),
+            "doubly_stochastic_weight": self.doubly_stochastic_weight,
+            "has_optimizer_state": self.optimizer.built,
+        }
+
+    def compile_from_config(self, config):
+        """Compiles as `get_compile_config` says."""
+        config = dict(config)
+        has_optimizer_state = config.pop("has_optimizer_state")
+        config["optimizer"] = keras.saving.deserialize_keras_object(config["optimizer"])
+        config["sampler"] = keras_hub.samplers.get(config["sampler"])
+        self.compile(**config)
+        if has_optimizer_state:
+            # It is loaded next and needs variables to go into.
+            self.optimizer.build(self.trainable_variables)
 
     def make_generate_function(self):
         """The compiled search; `compile` starts it afresh."""

@@ -14,10 +14,14 @@ PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 VOCABULARY_FILE = "vocabulary.txt"
 
-# Applied in order, on lower-cased text. Both engines (`regex` here, RE2 in TensorFlow
-# graphs) read these patterns the same way, so the two give the same words.
+# Applied in order, before lower-casing, which in TensorFlow ends at a NUL character. Both
+# engines (`regex` here, RE2 in TensorFlow graphs) read these patterns the same way, so the
+# two give the same words.
 _NORMALIZATION = (
     (r"’", "'"),
+    # What lower-casing gives in all languages but Turkish, whose rules TensorFlow applies
+    # where the environment is Turkish.
+    (r"İ", "i\u0307"),
     # Letters, their combining marks and digits make words of any language.
     (r"[^\p{L}\p{M}\p{N}'\-]+", " "),
     # A hyphen or an apostrophe belongs to a word only between two characters of it.
@@ -28,10 +32,9 @@ _NORMALIZATION = (
 
 def split_words(text):
     """Lower-cased words of a caption: punctuation dropped, "t-shirt" and "man's" whole."""
-    text = text.lower()
     for pattern, replacement in _NORMALIZATION:
         text = regex.sub(pattern, replacement, text)
-    return text.split()
+    return text.lower().split()
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
@@ -177,9 +180,11 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
     def _tokenize_tensor(self, inputs):
         import tensorflow as tf
 
-        text = tf.strings.lower(inputs, encoding="utf-8")
+        text = inputs
         for pattern, replacement in _NORMALIZATION:
             text = tf.strings.regex_replace(text, pattern, replacement)
+        # A to Z on their own first, again for Turkish.
+        text = tf.strings.lower(tf.strings.lower(text), encoding="utf-8")
         words = tf.strings.split(text)
         if self._tf_table is None:
             # Lifted out of the graph under construction, which may be thrown away.

@@ -50,6 +50,15 @@ class CaptionImageConverter(keras_hub.layers.ImageConverter):
             **kwargs,
         )
 
+    def call(self, inputs):
+        """Resizes, scales and offsets; see the class docstring."""
+        # KerasHub adds the offset in the pixels' own dtype; uint8 would wrap around.
+        if self._use_tf_workflow():
+            import tensorflow as tf
+
+            return super().call(tf.cast(inputs, tf.float32))
+        return super().call(keras.ops.convert_to_tensor(inputs, dtype="float32"))
+
     def load(self, source):
         """Loads one picture at the encoder's size.
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_showattend import metrics
+from keras_showattend.data.features import open_cache
 
 
 class CaptionScores(keras.callbacks.Callback):
@@ -27,8 +28,7 @@ class CaptionScores(keras.callbacks.Callback):
         patience: int or None. Epochs without improvement after which training stops.
         restore_best_weights: bool. Whether the model ends with the best weights; needs
             `filepath`. Defaults to True.
-        feature_cache: folder of the feature cache, `"auto"`, or None to encode the
-            images each time.
+        feature_cache: as for `ImageCaptioner.fit`.
         batch_size: int. Images captioned together.
         frequency: int. Epochs between two scorings.
         **generate_options: `num_beams`, `length_penalty`, `max_length`.
@@ -141,8 +141,7 @@ def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, 
     if feature_cache is None or captioner.backbone.image_encoder.trainable:
         texts = captioner.generate(dataset.images, batch_size=batch_size, **options)
         return dict(zip(dataset.ids, texts, strict=True))
-    directory = None if feature_cache == "auto" else feature_cache
-    features = captioner.feature_cache(directory).compute(dataset.images)
+    features = open_cache(captioner, feature_cache).compute(dataset.images)
     texts = []
     for start in range(0, len(dataset), batch_size):
         rows = np.arange(start, min(start + batch_size, len(dataset)))

@@ -1,0 +1,1 @@
+"""The command `keras-showattend`: `main` finds the command, each other command has a file."""

@@ -1,0 +1,187 @@
+"""`keras-showattend caption`: pictures and folders of pictures to captions."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tqdm import tqdm
+
+from keras_showattend.cli.caption_inputs import check_inputs, list_inputs
+from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines, RowFormat, Sink
+from keras_showattend.cli.console import PROGRAM, positive_int, say
+from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.presets import resolve_preset
+
+DEFAULT_PRESET = "vgg16_gru_flickr8k"
+COLUMNS = ("path", "caption", "log_probability", "score")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.add_argument("inputs", nargs="+", metavar="IMAGE|FOLDER", help="pictures, folders")
+    parser.add_argument(
+        "--no-recursive", action="store_true", help="leave the sub-folders of folders out"
+    )
+    output = parser.add_argument_group("output")
+    formats = output.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="JSON lines instead of text")
+    formats.add_argument("--csv", action="store_true", help="CSV with a header instead of text")
+    output.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write JSON lines or CSV to FILE (.jsonl, .csv); if FILE exists, go on where it stops",
+    )
+    output.add_argument(
+        "--overwrite", action="store_true", help="start FILE anew, whatever it holds"
+    )
+    output.add_argument(
+        "--all-beams", action="store_true", help='with JSON: the other beams, as "alternatives"'
+    )
+    output.add_argument(
+        "--progress", action="store_true", help="show progress even where stderr is no terminal"
+    )
+    model = parser.add_argument_group("model and search")
+    model.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        help="bundled name, folder or handle such as hf://user/name (default: %(default)s)",
+    )
+    model.add_argument(
+        "--num-beams", type=positive_int, help="beams of the search, 1 for greedy (default: 5)"
+    )
+    model.add_argument(
+        "--length-penalty",
+        type=float,
+        help="rank beams by log-probability / length ** this (default: 0.7)",
+    )
+    model.add_argument("--max-length", type=positive_int, help="most words of a caption")
+    model.add_argument(
+        "--batch-size",
+        type=positive_int,
+        default=16,
+        help="pictures that are described together (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Captions the pictures; see `docs/command_line.md`."""
+    check_inputs(args.inputs)
+    row_format = _row_format(args)
+    file = None
+    if args.output and row_format:
+        file = CaptionFile(args.output, row_format, args.overwrite)
+    preset = resolve_preset(args.preset)
+    import_quietly()
+    paths = list_inputs(args.inputs, not args.no_recursive)
+    if file is None:
+        is_single = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
+        return _run(args, preset, paths, 0, _stdout(row_format, is_single))
+    if os.path.abspath(args.output) in map(os.path.abspath, paths):
+        raise ValueError(
+            f"`--output` is not one of the pictures: name another file. Received: {args.output!r}"
+        )
+    todo = [path for path in paths if os.path.abspath(path) not in file.done]
+    done = len(paths) - len(todo)
+    if done:
+        say(f"{done} of {len(paths)} pictures are in {args.output} already")
+    return _run(args, preset, todo, done, file.open()) if todo else 0
+
+
+def interrupted(args: argparse.Namespace) -> str:
+    """How to go on after Ctrl-C."""
+    if args.output and args.overwrite:
+        return f"Run it again without --overwrite to go on with {args.output}."
+    if args.output:
+        return f"Run the same command again to go on with {args.output}."
+    return "With `--output FILE.jsonl` it can be gone on with after an interruption."
+
+
+def _run(
+    args, preset: str, paths: list[str], done: int, output: AbstractContextManager[Sink]
+) -> int:
+    from keras_showattend import ImageCaptioner
+
+    # Before FILE is touched, since loading can fail.
+    captioner = ImageCaptioner.from_preset(preset)
+    options = {
+        name: value
+        for name in ("num_beams", "length_penalty", "max_length", "batch_size")
+        if (value := getattr(args, name)) is not None
+    }
+    stream = captioner.generate_stream(paths, **options)
+    # Where captions run over the terminal, they are the progress.
+    to_terminal = not args.output and sys.stdout.isatty()
+    visible = args.progress or (sys.stderr.isatty() and not to_terminal and len(paths) > 1)
+    bar = tqdm(total=done + len(paths), initial=done, unit="image", disable=not visible)
+    failed = 0
+    with output as sink, bar:
+        for count, (path, result) in enumerate(zip(paths, stream, strict=True), start=1):
+            if isinstance(result, Exception):
+                failed += 1
+                bar.write(f"{PROGRAM}: skipped {path}: {result}", file=sys.stderr)
+            else:
+                sink.write(_row(path, result, args.all_beams))
+            bar.update()
+            if count % args.batch_size == 0:
+                sink.flush()
+    if failed and len(paths) > 1:
+        say(f"{failed} of {len(paths)} pictures could not be read")
+    return 1 if failed else 0
+
+
+def _row(path: str, beams, all_beams: bool) -> dict[str, Any]:
+    best, *others = [
+        {
+            "caption": beam.text,
+            "log_probability": round(beam.log_probability, 6),
+            "score": round(beam.score, 6),
+        }
+        for beam in beams
+    ]
+    return {"path": path, **best, **({"alternatives": others} if all_beams else {})}
+
+
+def _row_format(args) -> RowFormat | None:
+    """The format that was asked for, by an option or by FILE's ending; None for text."""
+    ending = os.path.splitext(args.output or "")[1].lower()
+    is_csv = args.csv or (not args.json and ending == ".csv")
+    is_json = args.json or (not args.csv and ending in (".jsonl", ".ndjson"))
+    if args.output and not (is_csv or is_json):
+        raise ValueError(
+            "`--output` is written as JSON lines or CSV: end FILE in .jsonl or .csv, or add "
+            f"`--json` or `--csv`. Received: {args.output!r}"
+        )
+    if args.all_beams and not is_json:
+        raise ValueError(
+            "`--all-beams` needs a format that nests: add `--json`. Received: "
+            + ("CSV" if is_csv else "text")
+        )
+    if args.overwrite and not args.output:
+        raise ValueError("`--overwrite` is for `--output FILE`. Received: no `--output`")
+    if is_json:
+        return JsonLines((*COLUMNS, "alternatives") if args.all_beams else COLUMNS)
+    return Csv(COLUMNS) if is_csv else None
+
+
+@contextlib.contextmanager
+def _stdout(row_format: RowFormat | None, is_single: bool) -> Iterator[Sink]:
+    """Rows on stdout: in a format, or as text, which for a single picture is its caption."""
+    # File names are bytes on Unix; those that are no UTF-8 go out as they came in.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+    if row_format is not None:
+        sys.stdout.write(row_format.header)
+        line = row_format.line
+    elif is_single:
+        line = "{caption}\n".format_map
+    else:
+        line = "{path}\t{caption}\n".format_map
+    yield Sink(sys.stdout, line)
+    sys.stdout.flush()

@@ -1,0 +1,186 @@
+"""Scores of a captioner on a data set, with their protocol and their caveats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
+from typing import Any
+
+from keras_showattend.data import CaptionDataset
+from keras_showattend.evaluation.baseline import constant_baseline
+from keras_showattend.evaluation.checks import reference_counts, shared_images, warnings_in_words
+from keras_showattend.evaluation.protocol import (
+    TOKENIZER,
+    decoder_settings,
+    model_digest,
+    versions,
+)
+from keras_showattend.metrics import METRIC_NAMES, bootstrap, diversity_report, score_details
+from keras_showattend.models.captioner import DEFAULT_LENGTH_PENALTY
+from keras_showattend.training.caption_scores import caption_dataset
+
+FORMAT = 1
+CONFIDENCE_LEVEL = 0.95
+
+
+def evaluate_captions(
+    captioner: Any,
+    dataset: CaptionDataset | Mapping[str, Any],
+    *,
+    split: str | None = None,
+    train_captions: Iterable[str] | None = None,
+    num_beams: int | None = None,
+    length_penalty: float = DEFAULT_LENGTH_PENALTY,
+    max_length: int | None = None,
+    metrics: Sequence[str] | None = None,
+    feature_cache: str | None = "auto",
+    batch_size: int = 50,
+    num_samples: int = 1000,
+    seed: int = 0,
+    check_images: bool = True,
+    preset: str | None = None,
+) -> dict[str, Any]:
+    """Captions the images of a data set, scores the captions, and looks for self-deception.
+
+    Args:
+        captioner: an `ImageCaptioner` with its preprocessor.
+        dataset: a `CaptionDataset`, or a dict of `images` and `captions`.
+        split: str. Split to be evaluated; None takes the data set whole.
+        train_captions: captions of the training images: for the share of copies and for the
+            constant-caption baseline. If None, those of the data set's split "train", if it has
+            one and that is not what is evaluated.
+        num_beams, length_penalty, max_length: see `ImageCaptioner.generate`.
+        metrics: names for `keras_showattend.metrics.score_captions`; None takes all that this
+            machine can compute.
+        feature_cache: folder of the feature cache, `"auto"`, or None to encode the images anew.
+        batch_size: int. Images captioned together. Defaults to 50.
+        num_samples: int. Resamples of the bootstrap over images. Defaults to 1000.
+        seed: int, of the bootstrap and of the choice of the baseline.
+        check_images: bool. Whether the files of the other splits are read, to find images that
+            are in two. Defaults to True.
+        preset: str or None. Name under which the captioner is known, for the record.
+
+    Returns:
+        Dict for `json.dump`:
+        `scores`: metric name -> float, on the scales of `score_captions`;
+        `intervals`: metric name -> `low`, `high`, a 95 % bootstrap interval over images;
+        `protocol`: split, numbers of images and references, tokeniser, decoder settings,
+        versions, seed, preset and its digest;
+        `checks`: diversity, lengths, copies, cut captions, shared images, constant caption;
+        `warnings`: list of str, what to know before quoting a score;
+        `images`: for each image `id`, `caption`, `log_probability` (nats), `score` (what the
+        search ranked by), `references`, and `scores` of its own.
+
+    Raises:
+        DatasetError: for a split that is not there.
+        ImageError: if an image cannot be read.
+        MetricUnavailableError: if `metrics` names one that this machine cannot compute.
+        ValueError: for an unknown metric, or a number of beams or words below 1.
+    """
+    if not isinstance(dataset, CaptionDataset):
+        dataset = CaptionDataset.from_dict(dataset)
+    evaluated = dataset if split is None else dataset.split(split)
+    references = evaluated.references()
+    if train_captions is None and split not in (None, "train") and "train" in dataset.split_names:
+        train_captions = chain(*dataset.split("train").captions)
+    train_captions = None if train_captions is None else list(train_captions)
+
+    settings = decoder_settings(captioner, num_beams, length_penalty, max_length)
+    beams = caption_dataset(
+        captioner,
+        evaluated,
+        feature_cache=feature_cache,
+        batch_size=batch_size,
+        num_beams=num_beams,
+        length_penalty=length_penalty,
+        max_length=max_length,
+        return_all_beams=True,
+    )
+    captions = {key: found[0].text for key, found in beams.items()}
+    details = score_details(captions, references, metrics)
+    intervals = bootstrap(details, num_samples, seed, CONFIDENCE_LEVEL)
+    diversity = diversity_report(captions, references, train_captions)
+    lengths = {key: len(text.split()) for key, text in captions.items()}
+    sentences = list(captions.values()) if train_captions is None else train_captions
+    evaluation: dict[str, Any] = {
+        "format": FORMAT,
+        "scores": {name: interval.score for name, interval in intervals.items()},
+        "intervals": {
+            name: {"low": interval.low, "high": interval.high}
+            for name, interval in intervals.items()
+        },
+        "protocol": {
+            "preset": preset,
+            "preset_digest": model_digest(captioner),
+            "split": split,
+            "num_images": len(evaluated),
+            "num_references": reference_counts(references),
+            "tokenizer": TOKENIZER,
+            "decoder": settings,
+            "dtype": captioner.backbone.dtype_policy.name,
+            "seed": seed,
+            "bootstrap": {"num_samples": num_samples, "confidence": CONFIDENCE_LEVEL},
+            "metrics_left_out": [
+                name for name in metrics or METRIC_NAMES if name not in details.metrics
+            ],
+            "versions": versions(),
+        },
+        "checks": {
+            "diversity": asdict(diversity),
+            "cut_captions": sum(n >= settings["max_length"] for n in lengths.values())
+            / len(lengths),
+            "shared_images": shared_images(dataset, evaluated)
+            if check_images and split is not None
+            else None,
+            "constant_caption": {
+                "from": "the model's captions" if train_captions is None else "training captions",
+                **constant_baseline(references, sentences, _with_cider(details.metrics), seed),
+            },
+        },
+    }
+    evaluation["warnings"] = warnings_in_words(evaluation)
+    evaluation["images"] = [
+        {
+            "id": key,
+            "caption": beams[key][0].text,
+            "log_probability": beams[key][0].log_probability,
+            "score": beams[key][0].score,
+            "references": references[key],
+            "scores": {name: float(details.per_image[name][row]) for name in details.metrics},
+        }
+        for row, key in enumerate(details.image_ids)
+    ]
+    return evaluation
+
+
+def _with_cider(metrics: Sequence[str]) -> list[str]:
+    # METEOR takes most of the time, and says of a constant sentence what the others say.
+    return [*(name for name in metrics if not name.startswith(("meteor", "cider"))), "cider"]
+
+
+def format_evaluation(evaluation: Mapping[str, Any]) -> str:
+    """A table of the scores and the warnings, as text for a terminal."""
+    protocol = evaluation["protocol"]
+    constant = evaluation["checks"]["constant_caption"]["scores"]
+    decoder = protocol["decoder"]
+    lines = [
+        f"{protocol['preset'] or 'captioner'} on {protocol['split'] or 'all images'}: "
+        f"{protocol['num_images']} images, {decoder['search']} search"
+        + (f" with {decoder['num_beams']} beams" if decoder["num_beams"] else ""),
+        f"{'metric':<12} {'score':>7}   {'95 % interval':<17}  constant caption",
+    ]
+    for name, score in evaluation["scores"].items():
+        ends = evaluation["intervals"][name]
+        same = f"{constant[name]:.4f}" if name in constant else "-"
+        lines.append(f"{name:<12} {score:7.4f}   {ends['low']:.4f} to {ends['high']:.4f}   {same}")
+    diversity = evaluation["checks"]["diversity"]
+    copied = diversity["copied_captions"]
+    lines.append(
+        f"{diversity['distinct_captions']:.1%} of the captions differ; "
+        f"{diversity['vocabulary_size']} words used; "
+        f"{diversity['mean_length']:.1f} words a caption "
+        f"(references {diversity['mean_reference_length']:.1f})"
+        + ("" if copied is None else f"; {copied:.1%} copied from training")
+    )
+    return "\n".join([*lines, *(f"Warning: {text}" for text in evaluation["warnings"])])

@@ -1,0 +1,79 @@
+"""What has to be known of an evaluation so that someone else can repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+PACKAGES = ("keras-showattend", "keras", "keras-hub", "numpy", "nltk", "pillow")
+TOKENIZER = (
+    "coco-caption's rules (Penn Treebank, lower case, punctuation dropped), in Python: "
+    "keras_showattend.metrics.tokenize"
+)
+
+
+def model_digest(captioner: Any) -> str:
+    """SHA-256, 64 hex digits, over a captioner's weights, vocabulary and architecture.
+
+    The same digest means the same model, wherever its preset lies. Computed of the weights as
+    they are in memory, so that casting them changes it.
+    """
+    digest = hashlib.sha256()
+    tokenizer = captioner.preprocessor.tokenizer
+    digest.update("\n".join(tokenizer.get_vocabulary()).encode())
+    converter = captioner.preprocessor.image_converter.get_config()
+    described = [captioner.backbone.get_config(), converter]
+    # Names are counted up within a process, and say nothing of the model.
+    digest.update(json.dumps(_nameless(described), sort_keys=True, default=str).encode())
+    for weight in captioner.backbone.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
+    return digest.hexdigest()
+
+
+def _nameless(config: Any) -> Any:
+    if isinstance(config, dict):
+        dropped = ("name", "build_config", "inbound_nodes", "input_layers", "output_layers")
+        return {key: _nameless(value) for key, value in config.items() if key not in dropped}
+    if isinstance(config, list | tuple):
+        return [_nameless(value) for value in config]
+    return config
+
+
+def decoder_settings(
+    captioner: Any, num_beams: int | None, length_penalty: float, max_length: int | None
+) -> dict[str, Any]:
+    """Settings of the search with which captions are made, None resolved to what it stands for."""
+    sampler = captioner.sampler
+    if num_beams is not None or isinstance(sampler, keras_hub.samplers.BeamSampler):
+        name = "beam"
+        num_beams = sampler.num_beams if num_beams is None else num_beams
+    elif isinstance(sampler, keras_hub.samplers.GreedySampler):
+        name, num_beams = "greedy", 1
+    else:
+        name, num_beams = type(sampler).__name__, None
+    return {
+        "search": "greedy" if num_beams == 1 else name,
+        "num_beams": num_beams,
+        "length_penalty": float(length_penalty),
+        "max_length": max_length or captioner.preprocessor.sequence_length,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that the numbers depend on."""
+    backend = keras.backend.backend()
+    names = {*PACKAGES, backend}
+    found = {"python": platform.python_version(), "backend": backend}
+    for name in sorted(names):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found

@@ -1,0 +1,19 @@
+"""Why this caption: `explain` an image, see where each word looked, and how sure it was."""
+
+from keras_showattend.explain.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    fit_calibration,
+    load_calibration,
+)
+from keras_showattend.explain.explainer import explain
+from keras_showattend.explain.explanation import Explanation
+
+__all__ = [
+    "CALIBRATION_FILE",
+    "Calibration",
+    "Explanation",
+    "explain",
+    "fit_calibration",
+    "load_calibration",
+]

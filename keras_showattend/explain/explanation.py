@@ -1,0 +1,163 @@
+"""`Explanation`: what a captioner said of one picture, where it looked, how sure it was."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_showattend.models.generation import CaptionHypothesis
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One caption taken apart; made by `keras_showattend.explain.explain`.
+
+    T is the number of words. A caption without words has T = 0.
+
+    Attributes:
+        image: uint8[H, W, 3]. The picture, RGB, upright; large ones are made smaller.
+        window: `(left, top, right, bottom)`, int, in pixels of `image`: the part that the
+            encoder saw, over which the attention grid lies. The whole picture, unless
+            the image converter crops.
+        caption: str. What `ImageCaptioner.generate` gives with the same settings.
+        words: list of T str, as the decoder knows them: lower case.
+        log_probabilities: float32[T]. Natural logarithm of each word's probability, given
+            the picture and the words before it.
+        entropies: float32[T]. Entropy of the decoder's choice at each word, in nats: 0 is
+            certain, `log(V)` a blind guess among the V tokens.
+        attention_weights: float32[T, rows, columns]. Where the decoder looked when it
+            chose each word, on the encoder's grid; each word's weights sum to 1.
+        end_log_probability: float, nats, of ending the caption after the last word; None
+            for a caption that was cut at its greatest length.
+        alternatives: list of `CaptionHypothesis`, best first: the beams of the search, the
+            caption itself at the head. Holds one for a caption you gave.
+        confidence: float in 0..1, or None where the captioner carries no calibration; see
+            `keras_showattend.explain.Calibration`.
+    """
+
+    image: np.ndarray
+    window: tuple[int, int, int, int]
+    caption: str
+    words: list[str]
+    log_probabilities: np.ndarray
+    entropies: np.ndarray
+    attention_weights: np.ndarray
+    end_log_probability: float | None = None
+    alternatives: list[CaptionHypothesis] = field(default_factory=list)
+    confidence: float | None = None
+
+    @property
+    def log_probability(self) -> float:
+        """Natural logarithm of the whole caption's probability: words and end."""
+        return float(self.log_probabilities.sum()) + (self.end_log_probability or 0.0)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32[T]. Probability of each word, 0 to 1."""
+        return np.exp(self.log_probabilities)
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Rows and columns of the attention grid."""
+        return self.attention_weights.shape[1], self.attention_weights.shape[2]
+
+    def overlay(self, index: int, style: str = "smooth") -> np.ndarray:
+        """The picture, bright where one word looked and dark where it did not.
+
+        Args:
+            index: int. Position of the word in `words`.
+            style: `"smooth"` or `"grid"`, the true cells.
+
+        Returns:
+            uint8[H, W, 3].
+
+        Raises:
+            ValueError: for an unknown style.
+        """
+        from keras_showattend.explain.overlay import spotlight
+
+        return spotlight(self.image, self.attention_weights[index], self.window, style)
+
+    def plot(self, style: str = "smooth", columns: int = 4) -> Any:
+        """Draws the picture and one panel a word, with matplotlib.
+
+        Args:
+            style: `"smooth"` or `"grid"`.
+            columns: int. Panels in a row. Defaults to 4.
+
+        Returns:
+            `matplotlib.figure.Figure`; save it with `savefig`, or leave it last in a
+            notebook's cell.
+
+        Raises:
+            ImportError: if matplotlib is not installed; tells the pip line.
+            ValueError: for an unknown style, or `columns` below 1.
+        """
+        from keras_showattend.explain.plot import plot
+
+        return plot(self, style, columns)
+
+    def save_gif(
+        self, path: str | os.PathLike[str], style: str = "smooth", seconds_per_word: float = 0.8
+    ) -> None:
+        """Writes an animation that goes through the caption word by word.
+
+        Args:
+            path: where the GIF goes; its folder must exist.
+            style: `"smooth"` or `"grid"`.
+            seconds_per_word: float, seconds. Defaults to 0.8.
+
+        Raises:
+            ValueError: for an unknown style, or `seconds_per_word` not above 0.
+        """
+        from keras_showattend.explain.plot import save_gif
+
+        save_gif(self, path, style, seconds_per_word)
+
+    def to_html(self) -> str:
+        """A complete page, in one string, that needs no other file, network or JavaScript."""
+        from keras_showattend.explain.html import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        from keras_showattend.explain.html import fragment
+
+        return fragment(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the picture, in types that `json.dumps` takes."""
+        return {
+            "caption": self.caption,
+            "confidence": self.confidence,
+            "log_probability": self.log_probability,
+            "words": [
+                {
+                    "word": word,
+                    "log_probability": float(log_probability),
+                    "entropy": float(entropy),
+                    "attention_weights": [[float(cell) for cell in row] for row in weights],
+                }
+                for word, log_probability, entropy, weights in zip(
+                    self.words,
+                    self.log_probabilities,
+                    self.entropies,
+                    self.attention_weights,
+                    strict=True,
+                )
+            ],
+            "end_log_probability": self.end_log_probability,
+            "alternatives": [hypothesis._asdict() for hypothesis in self.alternatives],
+            "window": list(self.window),
+            "image_size": list(self.image.shape[:2]),
+        }
+
+    def __repr__(self) -> str:
+        rows, columns = self.grid_shape
+        return (
+            f"Explanation({self.caption!r}, log_probability={self.log_probability:.2f}, "
+            f"confidence={self.confidence}, grid={rows}x{columns})"
+        )

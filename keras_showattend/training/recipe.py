@@ -1,0 +1,90 @@
+"""A training written down: what `examples/train_flickr8k.py` and the command line run."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training makes, apart from its data.
+
+    Attributes:
+        encoder: `"vgg16"` or `"vgg19"`.
+        grid: places a side, 7 or 14.
+        decoder: `"gru"` or `"lstm"`.
+        embedding_dim, hidden_dim, attention_dim: sizes M, N and A.
+        dropout: share of units dropped.
+        min_count: a word seen less often in the training captions becomes `<unk>`.
+        sequence_length: words of the longest caption.
+        epochs: passes over all captions.
+        batch_size: captions in a step.
+        learning_rate: of Adam, at the end of the warm-up; it falls to 0 along a cosine
+            (Loshchilov and Hutter 2017, arXiv 1608.03983).
+        warmup_epochs: epochs in which the rate rises from 0.
+        clip_norm: largest global norm of the gradients (Pascanu et al. 2013).
+        label_smoothing: see `CaptionCrossentropy`.
+        doubly_stochastic_weight: see `doubly_stochastic_penalty`.
+        random_flip: whether half of the images are mirrored.
+        feature_dtype: dtype policy in which the frozen encoder computes features.
+        num_beams, length_penalty: of the search by which epochs are compared.
+        seed: of weights, order, dropout and flips.
+    """
+
+    encoder: Literal["vgg16", "vgg19"] = "vgg16"
+    grid: int = 7
+    decoder: Literal["gru", "lstm"] = "gru"
+    embedding_dim: int = 512
+    hidden_dim: int = 512
+    attention_dim: int = 512
+    dropout: float = 0.4
+    min_count: int = 5
+    sequence_length: int = 32
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup_epochs: float = 0.5
+    clip_norm: float = 5.0
+    label_smoothing: float = 0.1
+    doubly_stochastic_weight: float = 0.0
+    random_flip: bool = True
+    feature_dtype: str = "float32"
+    num_beams: int = 5
+    length_penalty: float = 0.7
+    seed: int = 0
+
+    @classmethod
+    def from_file(cls, path):
+        """Reads a recipe from JSON.
+
+        Args:
+            path: path of a file with an object of the attributes above; those left out
+                take their defaults.
+
+        Raises:
+            ValueError: if the file is not such an object, or has an unknown name.
+        """
+        try:
+            values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"A recipe must be a JSON file. Received: '{path}': {error}"
+            ) from error
+        return cls.from_dict(values, path)
+
+    @classmethod
+    def from_dict(cls, values, source="a dict"):
+        """Makes a recipe of a dict; `source` names it in errors."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(names)) if isinstance(values, dict) else [values]
+        if unknown:
+            raise ValueError(
+                f"A recipe must be an object with names from {names}. "
+                f"Received: {unknown} in '{source}'"
+            )
+        return cls(**values)
+
+    def to_dict(self):
+        """The recipe as a dict that JSON can hold."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,46 @@
+"""A process that calls `keras_showattend.hub` as a user's program would.
+
+`huggingface_hub` reads its settings once, when it is imported, so that each setting needs
+a process of its own. Requests and answers are lines of JSON; see `hub_driver.HubClient`.
+"""
+
+import json
+import resource
+import sys
+import time
+
+_sleep = time.sleep
+
+
+def limit_file_size(size):
+    """Makes the disk look full: no file can grow beyond `size` bytes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
+
+
+def answer(request):
+    from keras_showattend import hub
+
+    functions = {
+        "download_preset": hub.download_preset,
+        "push_to_hub": hub.push_to_hub,
+        "limit_file_size": limit_file_size,
+    }
+    try:
+        value = functions[request["call"]](*request["args"], **request["kwargs"])
+    except Exception as error:
+        kinds = [kind.__name__ for kind in type(error).__mro__]
+        return {"kinds": kinds, "message": str(error)}
+    modules = [name for name in ("keras", "tensorflow", "torch") if name in sys.modules]
+    return {"value": value, "modules": modules}
+
+
+def main():
+    # The client waits seconds between its attempts, which a test need not.
+    time.sleep = lambda seconds: _sleep(min(seconds, 0.01))
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
