@@ -1,10 +1,10 @@
-"""Teaches a captioner the words for your own pictures.
+"""Goes on training a preset with your own pictures.
 
     python examples/train_own_photos.py captions.csv --output my_captioner
 
 `captions.csv` has the columns `image` (a file beside it or in its folder `images`) and
-`caption`, a row for each caption. It starts from a preset, and so needs few pictures: the
-words that the preset does not know are left out of what it learns.
+`caption`, a row for each caption. It starts from a preset, and so needs few pictures, and
+keeps the preset's vocabulary; `keras-showattend train` starts with a vocabulary of its own.
 """
 
 import argparse

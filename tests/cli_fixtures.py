@@ -1,18 +1,16 @@
 """A tiny captioner and a few pictures, for the tests of the command line."""
 
-import keras
-import numpy as np
 import pytest
-from PIL import Image
-
-from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
-
-CAPTIONS = ["a dog runs on the grass", "two children play on a red slide", "a man rides a bike"]
+from cli_pictures import CAPTIONS, save_picture
 
 
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory):
     """Path of a preset with random weights and an encoder of two convolutions."""
+    import keras
+
+    from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
+
     keras.utils.set_random_seed(3)
     encoder = keras.Sequential(
         [
@@ -35,14 +33,6 @@ def tiny_preset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("presets") / "tiny"
     captioner.save_to_preset(folder)
     return str(folder)
-
-
-def save_picture(path, seed=0, size=(40, 30)):
-    """Writes a picture of coloured stripes, another one for each seed; returns its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    colours = np.random.default_rng(seed).integers(0, 256, (5, 1, 3), dtype=np.uint8)
-    Image.fromarray(colours).resize(size, Image.Resampling.NEAREST).save(path)
-    return path
 
 
 @pytest.fixture

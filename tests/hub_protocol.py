@@ -9,7 +9,7 @@ import re
 import time
 import urllib.parse
 
-LFS_SIZE = 10_000  # bytes; larger files and all weights travel by LFS, as on the real Hub
+LFS_SIZE = 1_000_000  # bytes; larger files and all weights travel by LFS, as on the real Hub
 
 
 @dataclasses.dataclass
@@ -312,9 +312,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.hub.lfs.setdefault(blob.etag, blob.data)
         headers["X-Linked-Etag"], headers["X-Linked-Size"] = f'"{blob.etag}"', str(len(blob.data))
-        self._send(302, b"", {**headers, "Location": f"{self.hub.url}/cdn/{blob.etag}"})
+        self._send(302, b"", {**headers, "Location": f"{self.hub.cdn_url}/cdn/{blob.etag}"})
 
     def cdn(self, oid):
+        if self.headers.get("Authorization"):
+            raise HubError(400, None, "a signed address takes no token")
         self._file(self.hub.lfs[oid], {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"})
 
     def _file(self, data, headers):

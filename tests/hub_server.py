@@ -38,20 +38,25 @@ class HubServer:
         self.lock = threading.Lock()
 
     def __enter__(self):
-        handler = type("BoundHandler", (Handler,), {"hub": self})
-        self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.httpd.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.httpd.server_address[1]}"
-        self.thread = threading.Thread(
-            target=self.httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        self.listeners = [self._listen(), self._listen()]
+        # Large files lie on another host, to which the client must send no token.
+        self.url, self.cdn_url = (
+            f"http://127.0.0.1:{listener.server_address[1]}" for listener in self.listeners
         )
-        self.thread.start()
         return self
 
+    def _listen(self):
+        handler = type("BoundHandler", (Handler,), {"hub": self})
+        listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        listener.daemon_threads = True
+        poll = {"poll_interval": 0.02}
+        threading.Thread(target=listener.serve_forever, kwargs=poll, daemon=True).start()
+        return listener
+
     def __exit__(self, *error):
-        self.httpd.shutdown()
-        self.httpd.server_close()
-        self.thread.join(timeout=5)
+        for listener in self.listeners:
+            listener.shutdown()
+            listener.server_close()
 
     def fault(self, pattern, method="GET", *, times=1, **options):
         """Spoils the next `times` requests whose path matches `pattern`.

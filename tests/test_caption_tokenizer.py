@@ -89,7 +89,8 @@ def test_a_turkish_environment_changes_nothing():
 import tensorflow as tf
 from keras_showattend.preprocessing import CaptionTokenizer
 tokenizer = CaptionTokenizer(["<pad>", "<start>", "<end>", "<unk>", "hi", "i\u0307"])
-print(tokenizer.tokenize(tf.constant("HI \u0130")).numpy().tolist(), tokenizer("HI \u0130").tolist())
+text = "HI \u0130"
+print(tokenizer.tokenize(tf.constant(text)).numpy().tolist(), tokenizer(text).tolist())
 """
     environment = {**os.environ, "LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "1"}
     result = subprocess.run(

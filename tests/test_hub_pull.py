@@ -34,7 +34,7 @@ def pull(client, cache):
     """`download_preset` in the client, into a cache of the test's own."""
 
     def call(handle="hf://alice/tiny", client=client, **options):
-        return pull(handle, cache_dir=str(cache), **options)
+        return client("download_preset", handle, cache_dir=str(cache), **options)
 
     return call
 

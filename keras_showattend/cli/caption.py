@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
@@ -21,6 +21,8 @@ from keras_showattend.presets import resolve_preset
 
 DEFAULT_PRESET = "vgg16_gru_flickr8k"
 COLUMNS = ("path", "caption", "log_probability", "score")
+
+Output: TypeAlias = AbstractContextManager[Sink]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,12 +178,8 @@ def _stdout(row_format: RowFormat | None, is_single: bool) -> Iterator[Sink]:
     # File names are bytes on Unix; those that are no UTF-8 go out as they came in.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+    text = "{caption}\n" if is_single else "{path}\t{caption}\n"
     if row_format is not None:
         sys.stdout.write(row_format.header)
-        line = row_format.line
-    elif is_single:
-        line = "{caption}\n".format_map
-    else:
-        line = "{path}\t{caption}\n".format_map
-    yield Sink(sys.stdout, line)
+    yield Sink(sys.stdout, row_format.line if row_format else text.format_map)
     sys.stdout.flush()

@@ -30,12 +30,13 @@ def check_inputs(inputs: Sequence[str]) -> None:
                 "Each argument is an existing picture or folder: check the spelling and the "
                 f"working folder. Received: {path!r}"
             )
-        first = seen.setdefault(os.path.abspath(path), path)
-        if first is not path:
+        key = os.path.abspath(path)
+        if key in seen:
             raise ValueError(
-                f"Each picture or folder is given once: leave one out. Received: {first!r} "
-                f"and {path!r}"
+                "Each picture or folder is given once: leave one out. "
+                f"Received: {seen[key]!r} and {path!r}"
             )
+        seen[key] = path
 
 
 def list_inputs(inputs: Sequence[str], recursive: bool) -> list[str]:
@@ -61,13 +62,13 @@ def list_inputs(inputs: Sequence[str], recursive: bool) -> list[str]:
 
 def _pictures_of(folder: str, recursive: bool) -> list[str]:
     # Importing this imports Keras.
-    from keras_showattend.preprocessing.images import IMAGE_EXTENSIONS, find_images
+    from keras_showattend.preprocessing.images import find_images
 
     pictures = [os.fspath(path) for path in find_images(folder, recursive)]
     if not pictures:
         where = "or its sub-folders" if recursive else "itself; leave `--no-recursive` out"
         raise ValueError(
-            f"A folder must hold pictures ({', '.join(IMAGE_EXTENSIONS)}) {where}. "
+            f"A folder must hold pictures (.jpg, .png and the like) {where}. "
             f"Received: {folder!r}, which has none"
         )
     return pictures

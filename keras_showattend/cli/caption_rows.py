@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TextIO
+from typing import IO, Any, NamedTuple
 
 Row = Mapping[str, Any]
 
@@ -179,8 +179,8 @@ class Sink(NamedTuple):
         line: function of a row that gives its text.
     """
 
-    stream: TextIO
-    line: Callable[[Row], str]
+    stream: IO[str]
+    line: Callable[[Any], str]
 
     def write(self, row: Row) -> None:
         """Adds a row."""

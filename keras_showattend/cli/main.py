@@ -63,7 +63,7 @@ def _run(command, args: argparse.Namespace) -> int:
         # Python flushes stdout once more on its way out, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except (ValueError, OverflowError, OSError, ImportError) as error:
+    except (ValueError, OverflowError, OSError, ModuleNotFoundError) as error:
         if args.debug:
             traceback.print_exc()
         say(f"error: {error}")

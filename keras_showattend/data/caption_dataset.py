@@ -1,4 +1,4 @@
-"""Pictures with their captions: `CaptionDataset`, its report of problems, its collector."""
+"""Pictures with their captions: `CaptionDataset` and its collector."""
 
 from __future__ import annotations
 
@@ -6,50 +6,22 @@ import os
 import random
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, overload
 
+from keras_showattend.data.report import (
+    CAPTION_NOT_TEXT,
+    DUPLICATE_CAPTION,
+    EMPTY_CAPTION,
+    IN_TWO_SPLITS,
+    MISSING_IMAGE,
+    NO_CAPTIONS,
+    UNKNOWN_IMAGE,
+    UNKNOWN_IN_SPLIT,
+    DatasetError,
+    DatasetReport,
+)
 from keras_showattend.preprocessing.images import ImageSource, describe_source
-
-MISSING_IMAGE = "missing image file"
-EMPTY_CAPTION = "empty caption"
-CAPTION_NOT_TEXT = "caption that is not text"
-DUPLICATE_CAPTION = "same caption twice for one image"
-NO_CAPTIONS = "image without captions"
-UNKNOWN_IMAGE = "caption of an image that is not listed"
-UNKNOWN_IN_SPLIT = "split naming an unknown image"
-IN_TWO_SPLITS = "image in two splits (kept in the first)"
-UNREADABLE_LINE = "line that cannot be read"
-UNREADABLE_ENTRY = "entry that cannot be read"
-
-
-class DatasetError(ValueError):
-    """Data that cannot be used, or that has problems while `strict=True`; holds the report."""
-
-
-@dataclass(frozen=True)
-class DatasetReport:
-    """What a reader left out, by kind of problem; false when nothing was.
-
-    `found` maps a kind to the names concerned (image names, captions' places, line numbers).
-    """
-
-    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many of each kind: {"empty caption": 2}."""
-        return {kind: len(names) for kind, names in self.found.items()}
-
-    def __bool__(self) -> bool:
-        return bool(self.found)
-
-    def __str__(self) -> str:
-        lines = []
-        for kind, names in self.found.items():
-            more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-            lines.append(f"{len(names)} x {kind}: {', '.join(names[:3])}{more}")
-        return "\n".join(lines) or "no problems"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +74,7 @@ class CaptionDataset(Sequence[CaptionedImage]):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], strict: bool = False) -> CaptionDataset:
-        """Make a data set of {"images": [...], "captions": [...]}, and optionally "ids": [...].
+        """Makes a data set of {"images": [...], "captions": [...]}, and optionally "ids": [...].
 
         Args:
             data: the images are what `load_image` reads; the captions of each are a string or a

@@ -10,13 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from keras_showattend.data.caption_dataset import (
-    UNREADABLE_LINE,
-    CaptionCollector,
-    CaptionDataset,
-    DatasetError,
-)
-from keras_showattend.preprocessing.images import IMAGE_EXTENSIONS
+from keras_showattend.data.caption_dataset import CaptionCollector, CaptionDataset
+from keras_showattend.data.report import UNREADABLE_LINE, DatasetError
+from keras_showattend.preprocessing.image_sources import IMAGE_EXTENSIONS
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 

@@ -6,13 +6,9 @@ import json
 import os
 from typing import Any
 
-from keras_showattend.data.caption_dataset import (
-    UNREADABLE_ENTRY,
-    CaptionCollector,
-    CaptionDataset,
-    DatasetError,
-)
+from keras_showattend.data.caption_dataset import CaptionCollector, CaptionDataset
 from keras_showattend.data.captions_file import PathLike, image_folders, is_decoded, read_text
+from keras_showattend.data.report import UNREADABLE_ENTRY, DatasetError
 
 
 def read_coco(

@@ -85,28 +85,31 @@ class FeatureCache:
             wanted += [
                 (image, key + "-flip", True) for image, key in zip(images, keys, strict=True)
             ]
-        todo = {key: (image, key, flipped) for image, key, flipped in wanted}
-        todo = [item for key, item in todo.items() if key not in self._rows]
-        bar = tqdm(
-            total=len(todo), desc="Encoding images", unit="image", disable=not (progress and todo)
-        )
-        encode = _encoding_function(self.encoder, self.image_converter) if todo else None
-        with bar:
+        # By key, so that an image that comes twice is computed once.
+        by_key = {key: (image, key, flipped) for image, key, flipped in wanted}
+        todo = [item for key, item in by_key.items() if key not in self._rows]
+        if todo:
+            self._compute(todo, batch_size, progress)
+        plain = [self._rows[key] for key in keys]
+        flipped = [self._rows[key + "-flip"] for key in keys] if flip else None
+        return Features(self._shards, plain, flipped)
+
+    def _compute(self, todo, batch_size, progress):
+        encode = _encoding_function(self.encoder, self.image_converter)
+        with tqdm(
+            total=len(todo), desc="Encoding images", unit="image", disable=not progress
+        ) as bar:
             for start in range(0, len(todo), SHARD_SIZE):
                 shard = todo[start : start + SHARD_SIZE]
                 features = []
                 for first in range(0, len(shard), batch_size):
-                    batch = shard[first : first + batch_size]
-                    pixels = [self.image_converter.load(image) for image, _, _ in batch]
-                    pixels = [
-                        p[:, ::-1] if item[2] else p for p, item in zip(pixels, batch, strict=True)
-                    ]
+                    pixels = []
+                    for image, _, flipped in shard[first : first + batch_size]:
+                        loaded = self.image_converter.load(image)
+                        pixels.append(loaded[:, ::-1] if flipped else loaded)
                     features.append(encode(np.stack(pixels)))
-                    bar.update(len(batch))
+                    bar.update(len(pixels))
                 self.write([key for _, key, _ in shard], np.concatenate(features))
-        plain = [self._rows[key] for key in keys]
-        flipped = [self._rows[key + "-flip"] for key in keys] if flip else None
-        return Features(self._shards, plain, flipped)
 
     def write(self, keys, features):
         """Adds one shard.

@@ -6,13 +6,9 @@ import os
 import re
 from collections.abc import Mapping
 
-from keras_showattend.data.caption_dataset import (
-    UNREADABLE_LINE,
-    CaptionCollector,
-    CaptionDataset,
-    DatasetError,
-)
+from keras_showattend.data.caption_dataset import CaptionCollector, CaptionDataset
 from keras_showattend.data.captions_file import PathLike, image_folders, is_decoded, read_text
+from keras_showattend.data.report import UNREADABLE_LINE, DatasetError
 
 TOKEN_FILE = "Flickr8k.token.txt"
 SPLIT_FILES = {

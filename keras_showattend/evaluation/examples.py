@@ -57,7 +57,9 @@ def example_card(
         picture = f'<div class="pic" role="img" aria-label="{label}"></div>'
         if explanation is not None:
             attention = tiles(explanation)
-    references = "".join(f"<li>{escape(text)}</li>" for text in row["references"])
+    # Flickr8k's captions come with a space before the full stop, which would wrap alone.
+    texts = [text.replace(" .", ".").replace(" ,", ",") for text in row["references"]]
+    references = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return (
         f'<article class="card example" id="{key}">{picture}'
         f'<div class="said">{escape(row["caption"]) or "(no words)"}</div>'

@@ -13,6 +13,7 @@ from typing import Any
 from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.charts import histogram
 from keras_showattend.evaluation.examples import example_card
+from keras_showattend.metrics import tokenize
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.html")
 METRIC_LABELS = {
@@ -156,8 +157,8 @@ def _scores(evaluation: Mapping[str, Any]) -> str:
 
 
 def _charts(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
-    lengths = [len(row["caption"].split()) for row in rows]
-    references = [len(text.split()) for row in rows for text in row["references"]]
+    lengths = [len(tokenize(row["caption"])) for row in rows]
+    references = [len(tokenize(text)) for row in rows for text in row["references"]]
     per_word = [row["log_probability"] / (len(row["caption"].split()) + 1) for row in rows]
     label = METRIC_LABELS[metric]
     charts = [

@@ -11,7 +11,7 @@ _EXPORTS = {
     "HubError": "errors",
     "check_preset": "trust",
     "download_preset": "pull",
-    "model_card": "model_card",
+    "model_card": "card",
     "push_to_hub": "push",
 }
 

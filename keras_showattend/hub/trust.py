@@ -12,7 +12,7 @@ from typing import Any
 from keras_showattend.hub import files
 from keras_showattend.hub.trust_config import check_config
 from keras_showattend.hub.trust_weights import check_weights
-from keras_showattend.presets import check_preset_folder
+from keras_showattend.presets import PRESET_FORMAT, REQUIRED_FILES
 
 LARGEST_JSON = 10 * 2**20
 LARGEST_VOCABULARY = 50 * 2**20
@@ -37,7 +37,12 @@ def check_preset(folder: str | os.PathLike) -> None:
     """
     root = pathlib.Path(folder)
     check_small_files(root)
-    check_preset_folder(root)
+    missing = [name for name in REQUIRED_FILES if not (root / name).is_file()]
+    if missing:
+        raise ValueError(
+            "A preset folder must hold what `ImageCaptioner.save_to_preset` writes. Save it "
+            f"again, or fetch it whole. Received: '{root}' without {missing}"
+        )
     for name in files.WEIGHT_FILES:
         if (root / name).is_file():
             check_weights(root / name)
@@ -164,6 +169,12 @@ def _check_metadata(metadata: Any, path: pathlib.Path) -> None:
         raise ValueError(
             "`metadata.json` must be an object whose `preset_format` is an int. Save or fetch "
             f"the preset again. Received: '{path}'"
+        )
+    if version > PRESET_FORMAT:
+        raise ValueError(
+            f"This version of keras-showattend reads presets up to format {PRESET_FORMAT}. "
+            "Upgrade with `pip install --upgrade keras-showattend`. "
+            f"Received: '{path.parent}' of format {version}"
         )
 
 

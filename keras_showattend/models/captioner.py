@@ -49,6 +49,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
     backbone_cls = ShowAttendBackbone
     preprocessor_cls = ImageCaptionerPreprocessor
+    generate_function: GenerateFunction | None
 
     def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
         # KerasHub sets the parts first, for functional models. A model with a `call` of

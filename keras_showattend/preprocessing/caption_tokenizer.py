@@ -18,7 +18,7 @@ VOCABULARY_FILE = "vocabulary.txt"
 # engines (`regex` here, RE2 in TensorFlow graphs) read these patterns the same way, so the
 # two give the same words.
 _NORMALIZATION = (
-    (r"’", "'"),
+    ("\u2019", "'"),
     # What lower-casing gives in all languages but Turkish, whose rules TensorFlow applies
     # where the environment is Turkish.
     (r"İ", "i\u0307"),
@@ -141,10 +141,10 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
                 "Received: vocabulary=None"
             )
 
-    def get_vocabulary(self):
+    def get_vocabulary(self) -> list[str]:
         """All tokens as a list of str, by id."""
         self._check_vocabulary()
-        return self.vocabulary
+        return self.vocabulary or []
 
     def vocabulary_size(self):
         """Number of tokens, special ones included."""
@@ -209,12 +209,12 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
         Returns:
             str for one row of ids, a list of str for several.
         """
-        self._check_vocabulary()
-        if len(inputs) and not np.ndim(inputs[0]) == 0:
+        if len(inputs) and np.ndim(inputs[0]) != 0:
             return [self.detokenize(row, capitalize) for row in inputs]
         special = set(range(len(SPECIAL_TOKENS)))
         ids = [int(token_id) for token_id in np.asarray(inputs)]
-        text = " ".join(self.vocabulary[i] for i in ids if i not in special)
+        words = self.get_vocabulary()
+        text = " ".join(words[i] for i in ids if i not in special)
         return text[:1].upper() + text[1:] if capitalize else text
 
     def call(self, inputs, *args, training=None, **kwargs):

@@ -7,16 +7,31 @@ import io
 import math
 import os
 import re
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-ImageSource: TypeAlias = Any
-"""str or `Path`, bytes, binary file object, PIL image, NumPy array or backend tensor."""
+from keras_showattend.preprocessing.image_sources import (
+    ImageError,
+    ImageSource,
+    as_image_list,
+    describe_source,
+    find_images,
+    is_array,
+    refuse,
+    to_numpy,
+)
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+__all__ = [
+    "ImageError",
+    "ImageSource",
+    "as_image_list",
+    "describe_source",
+    "find_images",
+    "image_digest",
+    "load_image",
+]
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 _EXIF_ORIENTATION = 0x0112
@@ -29,10 +44,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class ImageError(ValueError):
-    """A source that is no readable picture; the message says the rule, the remedy and what came."""
 
 
 def load_image(
@@ -63,8 +74,8 @@ def load_image(
     _check_size(size)
     if isinstance(source, Image.Image):
         picture = _decode(source, source)
-    elif _is_array(source):
-        array = _array_to_uint8(_to_numpy(source), source)
+    elif is_array(source):
+        array = _array_to_uint8(to_numpy(source), source)
         picture = _to_rgb(Image.fromarray(array), source)
     else:
         opened = _open(source)
@@ -82,87 +93,6 @@ def load_image(
     return np.array(picture)
 
 
-def describe_source(source: ImageSource) -> str:
-    """Return a short name for messages: "photo.jpg" or "uint8 array (224, 224, 3)"."""
-    if isinstance(source, str | os.PathLike):
-        text = os.fspath(source)
-        text = text if isinstance(text, str) else os.fsdecode(text)
-        return (text if len(text) <= 120 else f"...{text[-117:]}") or "an empty string"
-    if isinstance(source, Image.Image):
-        return f"{source.mode} PIL image of {source.height} x {source.width}"
-    if isinstance(source, bytes | bytearray | memoryview):
-        return f"{len(source)} bytes"
-    if hasattr(source, "shape") and hasattr(source, "dtype"):
-        kind = "array" if isinstance(source, np.ndarray) else "tensor"
-        dtype = str(getattr(source.dtype, "name", source.dtype)).removeprefix("torch.")
-        return f"{dtype} {kind} {_shape_text(source.shape)}"
-    if hasattr(source, "read"):
-        name = getattr(source, "name", None)
-        return f"file object {name}" if isinstance(name, str) else "file object"
-    text = repr(source)
-    return f"{type(source).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def as_image_list(images: Any) -> tuple[list[ImageSource], bool]:
-    """Tell one picture from many.
-
-    Args:
-        images: one source of `load_image`; or a list or tuple of them, of any types and sizes
-            together; or a batch array [B, H, W, C]; or a 1-D array of paths.
-
-    Returns:
-        The sources as a list, and True when `images` was one picture.
-
-    Raises:
-        ImageError: nothing in it, a folder, a dict or another type, or an array of other rank.
-    """
-    if isinstance(images, list | tuple):
-        return _not_empty(list(images), images), False
-    if isinstance(images, str | os.PathLike) and os.path.isdir(images):
-        raise _refuse("A folder is no picture: pass its files, `find_images(folder)`.", images)
-    if _is_single_type(images):
-        return [images], True
-    if not _is_array(images):
-        raise _refuse(
-            "Pictures come as one path, array or PIL image, or as a list of them: take the images "
-            "out of a dict, put `list(...)` around a generator.",
-            images,
-        )
-    array = _to_numpy(images)
-    if array.ndim in (2, 3):
-        return [array], True
-    if array.ndim == 4 or (array.ndim == 1 and array.dtype.kind in "OU"):
-        return _not_empty(list(array), images), False
-    raise _refuse("An array holds one picture [H, W, C] or a batch [B, H, W, C].", images)
-
-
-def find_images(folder: str | os.PathLike[str], recursive: bool = True) -> list[Path]:
-    """List the image files of a folder, by extension, sorted by path, hidden ones left out.
-
-    Args:
-        folder: an existing folder.
-        recursive: also look into its sub-folders (links to folders are not followed).
-
-    Raises:
-        ImageError: `folder` is missing, is a file, or cannot be listed.
-    """
-    if not os.path.isdir(folder):
-        remedy = "pass a file to `load_image`" if os.path.isfile(folder) else "check the spelling"
-        raise _refuse(f"`find_images` lists an existing folder: {remedy}.", folder)
-    found: list[str] = []
-    try:
-        for parent, folders, names in os.walk(folder, onerror=_raise):
-            folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-            found += [
-                os.path.join(parent, name)
-                for name in names
-                if name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")
-            ]
-    except OSError as error:
-        raise _refuse(f"A folder has to be readable: {error.strerror}.", folder) from error
-    return [Path(name) for name in sorted(found)]
-
-
 def image_digest(source: ImageSource) -> str:
     """Return the SHA-256 (64 hex digits) of a picture's content, a key for feature caches.
 
@@ -174,8 +104,8 @@ def image_digest(source: ImageSource) -> str:
     """
     if isinstance(source, Image.Image):
         source = load_image(source)
-    if _is_array(source):
-        array = _to_numpy(source)
+    if is_array(source):
+        array = to_numpy(source)
         digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -189,39 +119,6 @@ def image_digest(source: ImageSource) -> str:
         raise _file_error(source, error) from error
 
 
-def _refuse(rule_and_remedy: str, source: ImageSource) -> ImageError:
-    return ImageError(f"{rule_and_remedy} Received: {describe_source(source)}")
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _shape_text(shape: Any) -> str:
-    # TensorFlow's shapes of unknown rank refuse to be iterated.
-    try:
-        return str(tuple(shape))
-    except (TypeError, ValueError):
-        return str(shape)
-
-
-def _not_empty(sources: list[ImageSource], images: Any) -> list[ImageSource]:
-    if not sources:
-        raise _refuse("At least one picture is needed: pass a list with something in it.", images)
-    return sources
-
-
-def _is_single_type(source: Any) -> bool:
-    single = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
-    return isinstance(source, single) or hasattr(source, "read")
-
-
-def _is_array(source: Any) -> bool:
-    if _is_single_type(source) or isinstance(source, type):
-        return False
-    return hasattr(source, "__array__") or hasattr(source, "numpy")
-
-
 def _check_size(size: Any) -> None:
     whole = (int, np.integer)
     good = isinstance(size, tuple | list) and len(size) == 2
@@ -232,23 +129,6 @@ def _check_size(size: Any) -> None:
         )
 
 
-def _to_numpy(source: Any) -> np.ndarray:
-    if isinstance(source, np.ndarray):
-        return source
-    try:
-        # torch refuses `numpy()` on tensors that are on a GPU or that want a gradient.
-        source_on_cpu = source.detach().cpu() if hasattr(source, "detach") else source
-        if hasattr(source_on_cpu, "numpy"):
-            return np.asarray(source_on_cpu.numpy())
-        return np.asarray(source_on_cpu)
-    except Exception as error:
-        raise _refuse(
-            "A tensor has to hold values NumPy can read: call outside a compiled function, and "
-            f"cast to float32 or uint8 ({type(error).__name__}).",
-            source,
-        ) from error
-
-
 def _array_to_uint8(array: np.ndarray, source: Any) -> np.ndarray:
     """Check shape and range -> uint8[H, W], or uint8[H, W, 3 or 4]."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
@@ -257,11 +137,11 @@ def _array_to_uint8(array: np.ndarray, source: Any) -> np.ndarray:
             remedy = "move the channels last, `np.moveaxis(array, 0, -1)`"
         elif array.ndim == 4:
             remedy = "pass the pictures of a batch one by one, `array[0]`"
-        raise _refuse(
+        raise refuse(
             f"An array picture is H x W, H x W x 1, H x W x 3 or H x W x 4: {remedy}.", source
         )
     if array.size == 0:
-        raise _refuse("A picture has at least one pixel: the array is empty.", source)
+        raise refuse("A picture has at least one pixel: the array is empty.", source)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.dtype == np.uint8:
@@ -269,7 +149,7 @@ def _array_to_uint8(array: np.ndarray, source: Any) -> np.ndarray:
     # bfloat16 of JAX and TensorFlow is no float to NumPy (its kind is "V").
     floating = array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat16", "float8"))
     if not floating and array.dtype.kind not in "iu":
-        raise _refuse(
+        raise refuse(
             "Pixels are whole or floating-point numbers 0..255: convert the array, a mask with "
             "`mask.astype('uint8') * 255`.",
             source,
@@ -278,7 +158,7 @@ def _array_to_uint8(array: np.ndarray, source: Any) -> np.ndarray:
         array = array.astype(np.float64 if array.dtype == np.float64 else np.float32)
     low, high = array.min(), array.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise _refuse("Pixels are finite numbers 0..255: remove the NaN or infinity.", source)
+        raise refuse("Pixels are finite numbers 0..255: remove the NaN or infinity.", source)
     rounded = np.rint(array) if floating else array
     span = f"{describe_source(source)} with values {low:g}..{high:g}"
     if floating and low >= 0 and high <= 1 and np.any(rounded != array):
@@ -299,7 +179,7 @@ def _binary(source: Any) -> io.BytesIO | str:
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         if _URL.match(path):
-            raise _refuse("Nothing is downloaded: save the picture, pass the file.", path)
+            raise refuse("Nothing is downloaded: save the picture, pass the file.", path)
         return path
     if hasattr(source, "read"):
         # The position is put back, so that one file object can be hashed and then read.
@@ -308,11 +188,11 @@ def _binary(source: Any) -> io.BytesIO | str:
         if start is not None:
             source.seek(start)
         if not isinstance(content, bytes):
-            raise _refuse("A file object has to be binary: open it with mode 'rb'.", source)
+            raise refuse("A file object has to be binary: open it with mode 'rb'.", source)
         return io.BytesIO(content)
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
-    raise _refuse(
+    raise refuse(
         "A picture is a path, bytes, a binary file object, a PIL image, an array or a tensor.",
         source,
     )
@@ -326,18 +206,18 @@ def _open(source: Any) -> Image.Image:
     try:
         image = Image.open(stream)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _refuse(bomb, source) from error
+        raise refuse(bomb, source) from error
     except Exception as error:
         raise _file_error(source, error) from error
     # Up to twice its limit Pillow only warns. Silencing that warning would need
     # `warnings.catch_warnings`, which changes global state under other threads.
     if limit is not None and image.width * image.height > limit:
         image.close()
-        raise _refuse(bomb, source)
+        raise refuse(bomb, source)
     # Pillow decodes PostScript by running Ghostscript on it, which executes the file.
     if image.format == "EPS":
         image.close()
-        raise _refuse("EPS is a program, not a photo: convert it to PNG or JPEG.", source)
+        raise refuse("EPS is a program, not a photo: convert it to PNG or JPEG.", source)
     return image
 
 
@@ -355,7 +235,7 @@ def _file_error(source: Any, error: Exception) -> ImageError:
         text = "The content is no image Pillow can read: pass JPEG, PNG, GIF, BMP, WebP or TIFF."
         if empty:
             text = "The source holds zero bytes: copy or download it again."
-    return _refuse(text, source)
+    return refuse(text, source)
 
 
 def _reduce_while_decoding(image: Image.Image, size: tuple[int, int], crop: bool) -> None:
@@ -388,7 +268,7 @@ def _decode(image: Image.Image, source: Any) -> Image.Image:
     except (ImageError, MemoryError):
         raise
     except Exception as error:
-        raise _refuse(
+        raise refuse(
             f"The picture is truncated or damaged ({error}): copy or download it again.", source
         ) from error
 

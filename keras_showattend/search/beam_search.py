@@ -47,7 +47,7 @@ def beam_search(
     Returns:
         Dict, best beam first: `token_ids` int32[B, K, T], `log_probabilities`
         float32[B, K] and `scores` float32[B, K]. Where fewer than K captions exist, the
-        surplus beams have a score below -1e8.
+        surplus beams have a log-probability below -1e8.
     """
     ids = ops.arange(vocabulary_size)
     forbidden = ops.zeros((vocabulary_size,), "float32")

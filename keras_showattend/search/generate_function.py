@@ -40,7 +40,7 @@ class GenerateFunction:
         if num_beams is not None:
             sampler = None
         elif isinstance(sampler, keras_hub.samplers.BeamSampler):
-            sampler, num_beams = None, sampler.num_beams
+            num_beams, sampler = sampler.num_beams, None
         elif isinstance(sampler, keras_hub.samplers.GreedySampler):
             sampler, num_beams = None, 1
         settings = (max_length, num_beams, length_penalty, sampler is None)

@@ -61,7 +61,7 @@ class CaptionScores(keras.callbacks.Callback):
                 f"`filepath` must end in '.weights.h5'. Received: filepath={str(filepath)!r}"
             )
         self.dataset = dataset
-        self.filepath = pathlib.Path(filepath) if filepath else None
+        self.filepath = None if filepath is None else pathlib.Path(filepath)
         self.monitor = monitor
         self.scores = tuple(scores)
         self.patience = patience
@@ -73,14 +73,10 @@ class CaptionScores(keras.callbacks.Callback):
         self.best = -np.inf
         self.best_epoch = None
 
-    @property
-    def _record(self):
-        return self.filepath.with_suffix("").with_suffix(".json")
-
     def on_train_begin(self, logs=None):
         """Takes up the best score of an interrupted training."""
-        if self.filepath and self.filepath.exists() and self._record.exists():
-            record = json.loads(self._record.read_text())
+        if self.filepath is not None and _record_path(self.filepath).exists():
+            record = json.loads(_record_path(self.filepath).read_text())
             self.best, self.best_epoch = record[self.monitor], record["epoch"]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -92,8 +88,8 @@ class CaptionScores(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in scores.items()})
         if scores[self.monitor] > self.best:
             self.best, self.best_epoch = scores[self.monitor], epoch
-            if self.filepath:
-                self._keep({**scores, "epoch": epoch})
+            if self.filepath is not None:
+                self._keep(self.filepath, {**scores, "epoch": epoch})
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
             self.model.stop_training = True
 
@@ -117,12 +113,17 @@ class CaptionScores(keras.callbacks.Callback):
         )
         return metrics.score_captions(captions, self.dataset.references(), metrics=self.scores)
 
-    def _keep(self, record):
-        self.filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.filepath.with_name("partial-" + self.filepath.name)
+    def _keep(self, filepath, record):
+        filepath.parent.mkdir(parents=True, exist_ok=True)
+        partial = filepath.with_name("partial-" + filepath.name)
         self.model.backbone.save_weights(partial)
-        os.replace(partial, self.filepath)
-        self._record.write_text(json.dumps(record))
+        os.replace(partial, filepath)
+        # After the weights: a record never speaks of weights that are not there.
+        _record_path(filepath).write_text(json.dumps(record))
+
+
+def _record_path(filepath):
+    return filepath.with_name(filepath.name.removesuffix(".weights.h5") + ".json")
 
 
 def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, **options):

@@ -1,0 +1,56 @@
+"""Finds what belongs to the author's machine in files that are about to be published."""
+
+import pathlib
+import re
+import tempfile
+
+import h5py
+
+from keras_showattend.hub import files
+
+_TOKENS = re.compile(
+    r"\b(hf_[A-Za-z]{30,}|gh[pousr]_\w{30,}|github_pat_\w{30,}|sk-[\w-]{30,}|AKIA[A-Z0-9]{16}"
+    r"|KGAT_\w{20,})\b|-----BEGIN [A-Z ]*PRIVATE KEY"
+)
+# Absolute paths of the usual systems; an address has a letter before the slash.
+_PATHS = re.compile(
+    r"(?<![\w.:/~])/(?:home|root|Users|tmp|var|private|mnt|media|opt|srv|data|work|workspace"
+    r"|content|kaggle|scratch|usr)/[^\s\"']+|\b[A-Za-z]:\\+[\w ]+\\|(?<![\w/])~/[\w.]+"
+)
+_TEXT_SUFFIXES = (".json", ".md", ".txt", "")
+
+
+def find_leaks(folder: pathlib.Path, names: list[str], token: str | None = None) -> list[str]:
+    """Looks for paths, tokens and the state of an optimizer.
+
+    Args:
+        folder: path of the preset.
+        names: of its files.
+        token: the token in use, which must not be in any of them.
+
+    Returns:
+        One line for each finding, such as `"README.md: '/home/me/photos'"`; tokens are
+        shortened.
+    """
+    own = [str(pathlib.Path.home()), str(pathlib.Path.cwd()), tempfile.gettempdir()]
+    own = [text for text in own if len(text) > 3]
+    findings = []
+    for name in names:
+        path = folder / name
+        if name in files.WEIGHT_FILES:
+            findings += [f"{name}: {found!r}" for found in _optimizer_state(path)]
+        # A word of a caption may well be somebody's name.
+        elif path.suffix in _TEXT_SUFFIXES and name != files.VOCABULARY_FILE:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found = [match[0][:60] for match in _PATHS.finditer(text)]
+            found += [text_of for text_of in own if text_of in text]
+            found += [match[0][:6] + "..." for match in _TOKENS.finditer(text)]
+            if token and token in text:
+                found.append(token[:6] + "...")
+            findings += [f"{name}: {item!r}" for item in dict.fromkeys(found)]
+    return findings
+
+
+def _optimizer_state(path: pathlib.Path) -> list[str]:
+    with h5py.File(path, "r") as file:
+        return [name for name in file if "optimizer" in name]

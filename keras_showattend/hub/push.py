@@ -1,0 +1,202 @@
+"""Publishes a captioner on the Hugging Face Hub, in one commit."""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import huggingface_hub
+
+import keras_showattend
+from keras_showattend.hub import files
+from keras_showattend.hub.card import model_card, read_evaluation
+from keras_showattend.hub.errors import HubError, explained
+from keras_showattend.hub.leaks import find_leaks
+from keras_showattend.hub.trust import check_preset
+from keras_showattend.presets import resolve_preset
+
+_UNITS = ("bytes", "kB", "MB", "GB")
+
+
+def push_to_hub(
+    captioner: Any,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+    message: str | None = None,
+    dry_run: bool = False,
+    evaluation: Mapping[str, Any] | str | os.PathLike | None = None,
+    weights_dtype: str | None = None,
+    **card: Any,
+) -> str:
+    """Uploads a captioner with its model card and digests.
+
+    The preset is written to a temporary folder, checked as strangers' presets are, and
+    searched for what belongs to this machine. Nothing is sent before that. A second push
+    to the same repository adds a commit; files of an older preset that are no longer
+    needed go, other files in the repository stay.
+
+    Args:
+        captioner: an `ImageCaptioner`; or the name or folder of a preset, whose files are
+            sent as they are.
+        repo_id: `"user/name"`, with or without `hf://`. Made if need be.
+        private: bool. Whether a new repository is private. Defaults to the account's
+            setting. A repository that exists must already be so.
+        token: access token with the right to write. None uses `HF_TOKEN` or what
+            `hf auth login` stored.
+        revision: branch to commit to, made from `main` if need be. Defaults to `main`.
+        message: commit message.
+        dry_run: bool. Whether only to list what would be sent; the network is not used.
+        evaluation: measured results for the card; see `model_card`. A dict is stored as
+            `evaluation.json` beside it.
+        weights_dtype: `"float16"` to upload half as much; see `save_to_preset`.
+        **card: `license`, `datasets`, `language`, `training_command` and `limits` of
+            `model_card`.
+
+    Returns:
+        Address of the repository; for a dry run a listing of files and sizes, followed by
+        the model card.
+
+    Raises:
+        HubError: if the Hub refuses or cannot be reached, or if a file names something of
+            this machine: an absolute path, a token, the state of an optimizer.
+        ValueError: if the preset, the evaluation or `repo_id` is not valid.
+    """
+    repo_id = repo_id.removeprefix("hf://")
+    if repo_id.count("/") != 1 or "@" in repo_id:
+        raise HubError(
+            "`repo_id` must have the form 'user/name'; give a branch as `revision=`. "
+            f"Received: {repo_id!r}"
+        )
+    api = huggingface_hub.HfApi(
+        token=token,
+        library_name="keras-showattend",
+        library_version=keras_showattend.__version__,
+    )
+    with tempfile.TemporaryDirectory(prefix="keras_showattend-") as scratch:
+        folder = pathlib.Path(scratch)
+        _write_preset(captioner, folder, weights_dtype)
+        _write_evaluation(folder, evaluation)
+        existing = None if dry_run else _card_on_hub(api, repo_id, revision)
+        if (folder / files.CARD_FILE).is_file():
+            existing = None
+        text = model_card(folder, repo_id, evaluation, existing=existing, **card)
+        (folder / files.CARD_FILE).write_text(text, encoding="utf-8")
+        files.write_digests(folder)
+        check_preset(folder)
+        names = files.preset_files(folder)
+        _check_no_leaks(folder, names, token or huggingface_hub.get_token())
+        if dry_run:
+            return f"{_listing(folder, names, repo_id, revision)}\n\n{text}"
+        with explained(f"hf://{repo_id}"):
+            return _upload(api, folder, names, repo_id, private, revision, message)
+
+
+def _write_preset(captioner: Any, folder: pathlib.Path, weights_dtype: str | None) -> None:
+    if hasattr(captioner, "save_to_preset"):
+        captioner.save_to_preset(str(folder), weights_dtype=weights_dtype)
+        return
+    if weights_dtype is not None:
+        raise ValueError(
+            "`weights_dtype` is for a captioner in memory; a folder is sent as it is. Load it "
+            f"with `from_preset` first. Received: weights_dtype={weights_dtype!r}"
+        )
+    source = pathlib.Path(resolve_preset(os.fspath(captioner)))
+    check_preset(source)
+    for name in files.preset_files(source):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The contents, where the file is a link into a cache.
+        shutil.copyfile(source / name, target)
+
+
+def _write_evaluation(
+    folder: pathlib.Path, evaluation: Mapping[str, Any] | str | os.PathLike | None
+) -> None:
+    if evaluation is not None:
+        results = read_evaluation(folder, evaluation)
+        text = json.dumps({k: results[k] for k in ("dataset", "scores")}, indent=4)
+        (folder / files.EVALUATION_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _card_on_hub(api: huggingface_hub.HfApi, repo_id: str, revision: str | None) -> str | None:
+    """The card in the repository, which its owner may have edited on the page."""
+    try:
+        path = api.hf_hub_download(repo_id, files.CARD_FILE, revision=revision)
+    except Exception:
+        # No repository, no card, no network: the upload itself will tell.
+        return None
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def _check_no_leaks(folder: pathlib.Path, names: list[str], token: str | None) -> None:
+    leaks = find_leaks(folder, names, token)
+    if leaks:
+        raise HubError(
+            "What is published must not name anything of your machine: paths, tokens, the state "
+            "of an optimizer. Remove it from the preset or the arguments, and push again. "
+            f"Received: {'; '.join(leaks[:10])}"
+        )
+
+
+def _listing(folder: pathlib.Path, names: list[str], repo_id: str, revision: str | None) -> str:
+    sizes = [(folder / name).stat().st_size for name in names]
+    width = max(map(len, names))
+    rows = [
+        f"  {name:<{width}}  {_readable(size):>12}" for name, size in zip(names, sizes, strict=True)
+    ]
+    total = f"{len(names)} files, {_readable(sum(sizes))}"
+    return "\n".join([f"To hf://{repo_id}@{revision or 'main'}: {total}", *rows])
+
+
+def _readable(size: float) -> str:
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:
+            return f"{size:.1f} {unit}" if unit != "bytes" else f"{size} bytes"
+        size /= 1000
+    raise AssertionError
+
+
+def _upload(
+    api: huggingface_hub.HfApi,
+    folder: pathlib.Path,
+    names: list[str],
+    repo_id: str,
+    private: bool | None,
+    revision: str | None,
+    message: str | None,
+) -> str:
+    url = str(api.create_repo(repo_id, private=private, exist_ok=True))
+    info = api.model_info(repo_id)
+    if private is not None and bool(info.private) != private:
+        # Making it public, or hiding it, is more than a push should do.
+        raise HubError(
+            "A repository keeps the visibility it was made with. Change it on its settings page, "
+            f"or leave `private` out. Received: private={private} for '{repo_id}', which is "
+            f"{'private' if info.private else 'public'}"
+        )
+    if revision is not None:
+        api.create_branch(repo_id, branch=revision, exist_ok=True)
+    there = set(api.list_repo_files(repo_id, revision=revision))
+    operations: list[Any] = [
+        huggingface_hub.CommitOperationAdd(name, str(folder / name)) for name in names
+    ]
+    # Weights of an earlier preset would be loaded with the new description.
+    operations += [
+        huggingface_hub.CommitOperationDelete(name)
+        for name in files.LOADED_FILES
+        if name in there and name not in names
+    ]
+    # Not `upload_folder`, which may spread a large folder over several commits.
+    api.create_commit(
+        repo_id,
+        operations,
+        commit_message=message or "Upload captioner with keras-showattend",
+        revision=revision,
+    )
+    return url if revision is None else f"{url}/tree/{revision}"

@@ -1,0 +1,227 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from cli_pictures import save_picture
+
+from keras_showattend.cli import main as cli
+
+pytest_plugins = ["cli_fixtures"]
+
+
+@pytest.fixture
+def caption(tiny_preset):
+    """Runs `keras-showattend caption` with the tiny preset."""
+
+    def run(*words):
+        return cli.main(["caption", "--preset", tiny_preset, *map(str, words)])
+
+    return run
+
+
+@pytest.fixture
+def captioned(monkeypatch):
+    """The paths that reach the captioner, in order."""
+    from keras_showattend import ImageCaptioner
+
+    original, seen = ImageCaptioner.generate_stream, []
+
+    def spy(self, images, **options):
+        images = list(images)
+        seen.extend(images)
+        return original(self, images, **options)
+
+    monkeypatch.setattr(ImageCaptioner, "generate_stream", spy)
+    return seen
+
+
+def expected(tiny_preset, paths, **options):
+    from keras_showattend import ImageCaptioner
+
+    captioner = ImageCaptioner.from_preset(tiny_preset)
+    return captioner.generate(list(map(str, paths)), return_all_beams=True, **options)
+
+
+def test_one_picture_gives_its_caption_alone(caption, tiny_preset, photos, capsys):
+    assert caption(photos / "a.png") == 0
+    output = capsys.readouterr()
+    [[best, *_]] = expected(tiny_preset, [photos / "a.png"])
+    assert output.out == f"{best.text}\n"
+    assert output.err == ""
+
+
+def test_folder_and_picture_in_order(caption, tiny_preset, photos, tmp_path, capsys):
+    other = save_picture(tmp_path / "z.png", 9)
+    assert caption(other, photos) == 0
+    output = capsys.readouterr()
+    paths = [other, *(photos / name for name in ("a.png", "b.jpg", "c.bmp", "d.png", "sub/e.png"))]
+    texts = [beams[0].text for beams in expected(tiny_preset, paths)]
+    rows = [f"{path}\t{text}" for path, text in zip(paths, texts, strict=True)]
+    assert output.out.splitlines() == rows
+
+
+def test_json_with_options(caption, tiny_preset, photos, capsys):
+    options = ["--num-beams", 3, "--length-penalty", 0, "--max-length", 4, "--batch-size", 2]
+    assert caption(photos, "--json", "--all-beams", "--no-recursive", *options) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    paths = [photos / name for name in ("a.png", "b.jpg", "c.bmp", "d.png")]
+    beams = expected(tiny_preset, paths, num_beams=3, length_penalty=0, max_length=4)
+    assert [row["path"] for row in rows] == list(map(str, paths))
+    for row, hypotheses in zip(rows, beams, strict=True):
+        assert list(row) == ["path", "caption", "log_probability", "score", "alternatives"]
+        for found, beam in zip([row, *row["alternatives"]], hypotheses, strict=True):
+            assert found["caption"] == beam.text
+            assert found["log_probability"] == pytest.approx(beam.log_probability, abs=1e-4)
+            assert found["score"] == pytest.approx(beam.score, abs=1e-4)
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_names_of_files_come_back_exactly(caption, tmp_path, form, capsysbinary):
+    names = ["a, b.png", 'say "hi".png', "two\nlines.png", "été ☀.png", os.fsdecode(b"\xff.png")]
+    try:
+        for name in names:
+            save_picture(tmp_path / "photos" / name)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert caption(tmp_path / "photos", form) == 0
+    text = capsysbinary.readouterr().out.decode("utf-8", "surrogateescape")
+    if form == "--csv":
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert float(rows[0]["score"]) < 0
+    else:
+        rows = [json.loads(line) for line in text.split("\n")[:-1]]
+    assert sorted(os.path.basename(row["path"]) for row in rows) == sorted(names)
+
+
+def test_a_bad_picture_costs_no_other_its_caption(caption, photos, capsys):
+    (photos / "b.jpg").write_text("no picture")
+    (photos / "c.bmp").write_bytes(b"")
+    assert caption(photos, "--batch-size", 2) == 1
+    output = capsys.readouterr()
+    names = [os.path.basename(line.split("\t")[0]) for line in output.out.splitlines()]
+    assert names == ["a.png", "d.png", "e.png"]
+    first, second, count = output.err.splitlines()
+    assert first.startswith(f"keras-showattend: skipped {photos / 'b.jpg'}: The content is no")
+    assert second.startswith(f"keras-showattend: skipped {photos / 'c.bmp'}: The source holds")
+    assert count == "keras-showattend: 2 of 5 pictures could not be read"
+
+
+def test_a_single_bad_picture(caption, photos, capsys):
+    (photos / "b.jpg").write_text("no picture")
+    assert caption(photos / "b.jpg") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_goes_on_after_ctrl_c_and_half_a_line(
+    caption, captioned, photos, tmp_path, name, monkeypatch, capsys
+):
+    from keras_showattend import ImageCaptioner
+
+    whole, output = tmp_path / f"whole-{name}", tmp_path / name
+    assert caption(photos, "--output", whole) == 0
+    with monkeypatch.context() as patch:
+        original = ImageCaptioner.generate_stream
+
+        def interrupted(self, images, **options):
+            for count, beams in enumerate(original(self, images, **options)):
+                if count == 3:
+                    raise KeyboardInterrupt
+                yield beams
+
+        patch.setattr(ImageCaptioner, "generate_stream", interrupted)
+        assert caption(photos, "--output", output, "--batch-size", 1) == cli.INTERRUPTED
+    assert capsys.readouterr().err == (
+        f"keras-showattend: stopped. Run the same command again to go on with {output}.\n"
+    )
+    output.write_bytes(output.read_bytes()[:-9])
+    captioned.clear()
+    assert caption(photos, "--output", output) == 0
+    assert captioned == [str(photos / part) for part in ("c.bmp", "d.png", "sub/e.png")]
+    assert output.read_bytes() == whole.read_bytes()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "2 of 5 pictures are in" in captured.err
+    # Nothing is left to do, and so no model is loaded.
+    captioned.clear()
+    assert caption(photos, "--output", output) == 0
+    assert captioned == []
+
+
+def test_ctrl_c_without_a_file(caption, photos, monkeypatch, capsys):
+    from keras_showattend import ImageCaptioner
+
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ImageCaptioner, "from_preset", stop)
+    assert caption(photos) == 130
+    assert "stopped. With `--output FILE.jsonl` it can" in capsys.readouterr().err
+
+
+def test_bad_pictures_are_tried_again(caption, captioned, photos, tmp_path, capsys):
+    (photos / "b.jpg").write_text("no picture")
+    assert caption(photos, "--output", tmp_path / "out.csv") == 1
+    save_picture(photos / "b.jpg", 1)
+    captioned.clear()
+    assert caption(photos, "--output", tmp_path / "out.csv") == 0
+    assert captioned == [str(photos / "b.jpg")]
+
+
+def test_overwrite(caption, captioned, photos, tmp_path):
+    output = tmp_path / "out.csv"
+    output.write_text("my notes\n")
+    assert caption(photos, "--output", output) == 2
+    assert output.read_text() == "my notes\n"
+    assert captioned == []
+    assert caption(photos, "--output", output, "--overwrite") == 0
+    assert len(output.read_text().splitlines()) == 6
+
+
+def test_progress_on_request(caption, photos, capsys):
+    assert caption(photos, "--progress") == 0
+    assert "5/5" in capsys.readouterr().err
+
+
+def test_errors_before_the_model_is_loaded(caption, captioned, photos, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    output = tmp_path / "missing" / "out.csv"
+    inside = photos / "a.png"
+    cases = [
+        (["https://example.org/a.jpg"], "download it, then pass the file. Received: https://"),
+        ([photos / "no.jpg"], "an existing picture or folder"),
+        ([inside, inside], "is given once"),
+        ([photos, f"{photos}/."], "is given once"),
+        ([tmp_path / "empty"], "A folder must hold pictures"),
+        ([photos, "--output", output], "a file in an existing folder"),
+        ([photos, "--output", tmp_path / "out.txt"], "end FILE in .jsonl or .csv"),
+        ([photos, "--output", inside, "--csv", "--overwrite"], "is not one of the pictures"),
+        ([photos, "--all-beams"], "add `--json`. Received: text"),
+        ([photos, "--all-beams", "--csv"], "add `--json`. Received: CSV"),
+        ([photos, "--overwrite"], "`--overwrite` is for `--output FILE`"),
+        ([photos, "--preset", "vgg99"], "Received: 'vgg99'"),
+        ([photos, "--preset", tmp_path], "A preset folder must hold"),
+    ]
+    for words, message in cases:
+        assert caption(*words) == 2, words
+        error = capsys.readouterr().err
+        assert error.startswith("keras-showattend: error: "), words
+        assert message in error, words
+    assert captioned == []
+    assert inside.stat().st_size > 0
+
+
+def test_as_a_program_it_says_nothing_but_captions(tiny_preset, photos):
+    words = ["caption", photos, "--preset", tiny_preset, "--csv"]
+    program = [sys.executable, "-m", "keras_showattend.cli.main", *words]
+    # What pytest set for TensorFlow in this process is not what a user has.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(program, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 5
