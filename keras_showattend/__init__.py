@@ -10,58 +10,48 @@ The way of the data, and the package that does each part:
           -> layers.CaptionDecoder (layers.AdditiveAttention at every step)
           -> search -> caption
 
-`models` joins the parts into `ImageCaptioner`; `data` reads captions and keeps features;
-`training` makes batches and losses; `metrics` scores captions; `presets` names what can
-be loaded; `cli` is the command `keras-showattend`. Each imports only from those named
-before it.
+Round about it, each importing only from those named before it: `metrics` scores captions;
+`presets` names what can be loaded and `hub` fetches and sends it; `data` reads captions
+and keeps features; `training` makes batches and losses; `models` joins the parts into
+`ImageCaptioner`; `explain` shows where it looked and `evaluation` how good it is; `cli` is
+the command `keras-showattend`.
 """
 
 import importlib
 import sys
 
+from keras_showattend._lazy import lazy_names
+
 __version__ = "0.1.0"
 
-_EXPORTS = {
-    "ImageCaptioner": "models",
-    "ShowAttendBackbone": "models",
+_NAMES = {
+    "CaptionDataset": "data",
     "CaptionHypothesis": "models",
-    "create_captioner": "models",
-    "CaptionTokenizer": "preprocessing",
     "CaptionImageConverter": "preprocessing",
+    "CaptionTokenizer": "preprocessing",
+    "DatasetError": "data",
+    "ImageCaptioner": "models",
     "ImageCaptionerPreprocessor": "preprocessing",
     "ImageError": "preprocessing.images",
-    "CaptionDataset": "data",
-    "DatasetError": "data",
+    "ShowAttendBackbone": "models",
+    "create_captioner": "models",
+    "data": "data",
+    "evaluation": "evaluation",
+    "explain": "explain",
+    "hub": "hub",
+    "layers": "layers",
+    "metrics": "metrics",
+    "models": "models",
+    "preprocessing": "preprocessing",
+    "presets": "presets",
     "read_captions_file": "data",
     "read_coco": "data",
     "read_flickr8k": "data",
+    "search": "search",
+    "training": "training",
 }
-_PACKAGES = (
-    "data",
-    "layers",
-    "metrics",
-    "models",
-    "preprocessing",
-    "presets",
-    "search",
-    "training",
-)
-
-__all__ = [*_EXPORTS, *_PACKAGES]
-
-
-def __getattr__(name):
-    # Importing Keras takes seconds, which `keras-showattend --help` need not spend.
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
-    if name in _PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
-
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)
 
 if "keras_hub" in sys.modules:
     # Where KerasHub is in use, its base classes' `from_preset` must find our classes.

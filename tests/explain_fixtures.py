@@ -20,7 +20,7 @@ def tiny_captions(index, count=5):
     ]
 
 
-def make_tiny_captioner(image_size=(48, 64), crop=False, seed=9, decoder="gru", sharpen=True):
+def make_tiny_captioner(image_size=(48, 64), crop=False, seed=9, decoder="gru"):
     """Grid of 3 x 4 places, vocabulary of about 25."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((*image_size, 3))
@@ -41,10 +41,14 @@ def make_tiny_captioner(image_size=(48, 64), crop=False, seed=9, decoder="gru", 
         attention_dim=6,
     )
     captioner.backbone.image_encoder.trainable = False
-    if sharpen:
-        # Fresh weights give nearly even softmaxes, in which a wrong map would hide.
-        for weight in captioner.backbone.decoder.weights:
-            weight.assign(2.5 * weight)
+    generator = np.random.default_rng(seed)
+    for weight in captioner.backbone.weights:
+        if len(weight.shape) > 1:
+            # Drawn by NumPy, so that all backends get the same captions. Fresh weights give
+            # nearly even softmaxes, in which a wrong map would hide, so these are larger.
+            fan = np.prod(weight.shape[:-2], initial=1) * sum(weight.shape[-2:])
+            scale = np.sqrt(2 / fan) * (2.5 if weight.shape[0] != 16 else 1)
+            weight.assign(scale * generator.normal(size=weight.shape))
     return captioner
 
 

@@ -8,7 +8,8 @@ import http.server
 import re
 import threading
 
-from hub_protocol import Blob, Handler, Repo, is_lfs
+from hub_protocol import Handler
+from hub_repository import Blob, Repo, is_lfs
 
 
 @dataclasses.dataclass

@@ -207,26 +207,28 @@ def test_gradient_reaches_every_weight(cell, form, arrays):
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="torch.compile needs a C++ compiler and a minute"
 )
-@pytest.mark.parametrize(("cell", "dtype"), [("gru", "float32"), ("lstm", "mixed_bfloat16")])
-def test_compiled_training_step(cell, dtype, arrays):
-    model = training_model(cell, dropout=0.4, dtype=dtype)
+def test_compiled_training_step(arrays):
+    model = training_model("lstm", dropout=0.4, dtype="mixed_bfloat16")
     assert train_one_step(model, list(arrays), np.ones((B, T, V)), jit_compile=True) == []
-    # Another batch size and length: the compiled function has to take both.
-    token_ids, annotations = np.tile(arrays[0], (2, 3)), np.tile(arrays[1], (2, 1, 1))
-    loss = model.train_on_batch([token_ids, annotations], np.ones((2 * B, 3 * T, V)))
-    assert np.isfinite(loss)
 
 
-def test_compiled_step_gives_the_uncompiled_loss(arrays):
-    if keras.backend.backend() == "torch":
-        pytest.skip("torch.compile needs a C++ compiler and a minute")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow traces unknown sizes"
+)
+def test_compiled_training_gives_the_uncompiled_losses(arrays):
+    # The last batch of an epoch is smaller: the compiled function has to take both sizes.
+    batches = [arrays, [np.tile(arrays[0], (2, 3)), np.tile(arrays[1], (2, 1, 1))], arrays]
     losses = []
     for jit_compile in (True, False):
         model = training_model("gru", dropout=0.0)
         randomize(model)
         model.compile(keras.optimizers.SGD(0.01), "mean_squared_error", jit_compile=jit_compile)
-        targets = np.ones((B, T, V))
-        losses.append([model.train_on_batch(list(arrays), targets) for _ in range(3)])
+        losses.append(
+            [
+                model.train_on_batch([token_ids, annotations], np.ones((*token_ids.shape, V)))
+                for token_ids, annotations in batches
+            ]
+        )
     np.testing.assert_allclose(*losses, rtol=1e-4)
     assert losses[0][2] < losses[0][0]
 

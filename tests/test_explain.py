@@ -1,10 +1,7 @@
 """`explain`: the caption of `generate`, each word's numbers, and maps in the right place."""
 
 import functools
-import io
-import json
 import math
-import sys
 
 import keras
 import numpy as np
@@ -19,11 +16,6 @@ from keras_showattend.explain.overlay import describe_place, heat_map, spotlight
 @pytest.fixture(scope="module")
 def captioner():
     return make_tiny_captioner()
-
-
-@pytest.fixture(scope="module")
-def explanation(captioner):
-    return explain(captioner, tiny_picture(90, 200, seed=3), num_beams=3)
 
 
 @pytest.mark.parametrize(
@@ -123,14 +115,14 @@ def test_a_caption_without_words(captioner):
     assert explanation.words == []
     assert explanation.attention_weights.shape == (0, 3, 4)
     assert explanation.log_probability == explanation.end_log_probability
+    assert explanation.to_dict()["words"] == []
     assert "aria-label" in explanation.to_html()
-    assert json.dumps(explanation.to_dict())
 
 
 @functools.cache
 def brightness_captioner(image_size, crop):
     """Attends only to the brightest cell: 3 x 5 places of `image_size` pixels."""
-    captioner = make_tiny_captioner(image_size, crop, sharpen=False)
+    captioner = make_tiny_captioner(image_size, crop)
     rows, columns = image_size[0] // 3, image_size[1] // 5
     images = keras.Input((*image_size, 3))
     mean = keras.layers.AveragePooling2D((rows, columns))(images)
@@ -239,68 +231,6 @@ def test_large_pictures_are_kept_small(captioner):
     explanation = explain(captioner, tiny_picture(300, 2100), num_beams=1)
     assert explanation.image.shape == (146, 1024, 3)
     assert explanation.window == (0, 0, 1024, 146)
-
-
-def test_plot_has_the_picture_and_a_panel_a_word(explanation):
-    for style in ("smooth", "grid"):
-        figure = explanation.plot(style, columns=3)
-        panels = [panel for panel in figure.axes if panel.images]
-        assert len(panels) == len(explanation.words) + 1
-        titles = [panel.get_title() for panel in panels[1:]]
-        assert [title.split()[0] for title in titles] == explanation.words
-        np.testing.assert_array_equal(panels[0].images[0].get_array(), explanation.image)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png")
-        assert Image.open(stream).width > 300
-    with pytest.raises(ValueError, match="Received: style='round'"):
-        explanation.plot("round")
-    with pytest.raises(ValueError, match="Received: columns=0"):
-        explanation.plot(columns=0)
-
-
-def test_plot_without_matplotlib_tells_the_pip_line(explanation, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-showattend\[plots\]'"):
-        explanation.plot()
-
-
-def test_gif_goes_through_the_words(explanation, tmp_path):
-    path = tmp_path / "caption.gif"
-    explanation.save_gif(path, seconds_per_word=0.5)
-    with Image.open(path) as gif:
-        assert gif.format == "GIF"
-        assert gif.n_frames == len(explanation.words) + 1
-        assert gif.info["duration"] == 500
-        assert gif.width == 480
-    with pytest.raises(ValueError, match="seconds_per_word=0"):
-        explanation.save_gif(path, seconds_per_word=0)
-
-
-def test_html_stands_alone(explanation):
-    page = explanation.to_html()
-    assert page.startswith("<!doctype html>")
-    for outside in ("http:", "https:", "<script", 'src="/', "@import"):
-        assert outside not in page
-    fragment = explanation._repr_html_()
-    assert "<html" not in fragment
-    for word in explanation.words:
-        assert f"Attention for the word {word}: " in fragment
-    # Two outputs of one notebook must not steer each other.
-    assert fragment.split('id="')[1] != explanation._repr_html_().split('id="')[1]
-
-
-def test_html_escapes_what_the_model_or_the_user_says(captioner):
-    explanation = explain(captioner, tiny_picture(48, 64), caption='<b>"dog" & Émile</b>')
-    page = explanation.to_html()
-    assert '<b>"dog"' not in page
-    assert "&lt;b&gt;" in page
-    assert "&lt;unk&gt;" in page
-
-
-def test_to_dict_is_json(explanation):
-    record = json.loads(json.dumps(explanation.to_dict()))
-    assert [word["word"] for word in record["words"]] == explanation.words
-    assert np.array(record["words"][0]["attention_weights"]).shape == (3, 4)
 
 
 def test_refusals(captioner):

@@ -237,14 +237,24 @@ def test_two_at_once(client, start_client, hub, published, cache):
     assert read_folder(folders.pop()) == published
 
 
+def size_of(path):
+    """Size of a file, which may be gone by now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def test_killed_half_way(pull, refused, start_client, offline_client, hub, published, cache):
     hub.slow_down(r"/cdn/", seconds=5)
     killed = start_client()
     killed.start("download_preset", "hf://alice/tiny", cache_dir=str(cache))
     for _ in range(200):
-        if any(path.stat().st_size for path in cache.rglob("*.incomplete")):
+        if any(size_of(path) > 20_000 for path in cache.rglob("*.incomplete")):
             break
         time.sleep(0.05)
+    else:
+        pytest.fail("the weights did not begin to arrive")
     killed.process.send_signal(signal.SIGKILL)
     killed.process.wait(timeout=10)
     hub.reset()
@@ -257,3 +267,18 @@ def test_names_that_leave_the_cache(pull, hub, published, tmp_path):
     hub.add_repo("alice/evil", {**published, **evil})
     assert read_folder(pull("hf://alice/evil")) == published
     assert not list(tmp_path.rglob("evil.json"))
+
+
+def test_strangers_code_is_refused_before_the_weights_are_fetched(pull, hub, published):
+    config = json.loads(published["config.json"])
+    layers = config["config"]["image_encoder"]["config"]["backbone"]["config"]["layers"]
+    layers[0] = {"module": "os", "class_name": "system", "config": {}, "registered_name": None}
+    hub.add_repo("alice/evil", {**published, "config.json": json.dumps(config).encode()})
+    with pytest.raises(ClientError, match="digests"):
+        pull("hf://alice/evil")
+    del published[DIGESTS_FILE]
+    hub.add_repo("alice/evil", {**published, "config.json": json.dumps(config).encode()})
+    hub.reset()
+    with pytest.raises(ClientError, match="only classes that make a captioner"):
+        pull("hf://alice/evil")
+    assert not [path for _, path, _ in hub.requests if "/cdn/" in path]

@@ -4,16 +4,19 @@ import json
 import pathlib
 import re
 
+import numpy as np
 import pytest
 from hub_driver import ClientError, read_folder
 
 from keras_showattend.hub import HubError, push_to_hub
 from keras_showattend.hub.files import damaged_files
+from keras_showattend.presets import bundled_presets
 
 pytest_plugins = ["hub_fixtures"]
 
 EVALUATION = {"scores": {"bleu_4": 0.2513, "cider": 0.61}, "dataset": {"name": "Flickr8k"}}
 TOKEN = "hf_alice"
+IMAGE = np.random.default_rng(0).integers(0, 256, (8, 12, 3)).astype("uint8")
 
 
 @pytest.fixture(autouse=True)
@@ -39,25 +42,51 @@ def commits(hub, repo_id="alice/tiny"):
     return [commit["message"] for commit in hub.repos[repo_id].commits[1:]]
 
 
-def test_round_trip_gives_identical_captions(push, client, hub, saved_captioner, tmp_path):
-    import numpy as np
+def captions(captioner):
+    """All captions of one image that the search ended with, and their scores."""
+    beams = captioner.generate(IMAGE, max_length=5, return_all_beams=True)
+    return [(beam.text, round(float(beam.log_probability), 4)) for beam in beams]
 
+
+def test_round_trip_gives_identical_captions(push, client, hub, saved_captioner, tmp_path):
     from keras_showattend import ImageCaptioner
 
     url = push(evaluation=EVALUATION, message="First")
     assert url == f"{hub.url}/alice/tiny"
     assert commits(hub) == ["First"]
-    captioner = saved_captioner[0]
-    images = list(np.random.default_rng(0).uniform(0, 255, (3, 8, 12, 3)).astype("uint8"))
-    expected = captioner.generate(images, max_length=5)
+    expected = captions(saved_captioner[0])
+    assert any(text for text, _ in expected)
     folders = [
         client("download_preset", "hf://alice/tiny", cache_dir=str(tmp_path / name))
         for name in ("first", "second")
     ]
+    assert client.modules == [], "a push or a pull must not wait for a backend"
     assert folders[0] != folders[1]
     for folder in folders:
         assert damaged_files(folder) == []
-        assert ImageCaptioner.from_preset(folder).generate(images, max_length=5) == expected
+        assert captions(ImageCaptioner.from_preset(folder)) == expected
+
+
+@pytest.mark.xfail(strict=False, reason="until presets.resolve_preset calls download_preset")
+def test_all_classes_load_by_handle(push, start_client, hub, saved_captioner):
+    push()
+    first = hub.repos["alice/tiny"].refs["main"]
+    expected = [text for text, _ in captions(saved_captioner[0])]
+    assert start_client()("caption", f"hf://alice/tiny@{first}", IMAGE.tolist()) == expected
+
+
+@pytest.mark.parametrize("name", sorted(bundled_presets()))
+def test_bundled_presets_make_the_round_trip(client, hub, name, tmp_path):
+    from keras_showattend import ImageCaptioner
+
+    client("push_to_hub", name, f"alice/{name}", token=TOKEN)
+    folders = [
+        client("download_preset", f"hf://alice/{name}", cache_dir=str(tmp_path / cache))
+        for cache in ("first", "second")
+    ]
+    source = bundled_presets()[name]["path"]
+    captions = {ImageCaptioner.from_preset(folder).generate(IMAGE) for folder in (source, *folders)}
+    assert len(captions) == 1
 
 
 def test_captioner_in_memory(saved_captioner):
@@ -177,7 +206,6 @@ def test_passing_faults_are_survived(push, hub, pattern, method, status):
 @pytest.mark.parametrize(
     ("pattern", "method", "status", "advice"),
     [
-        (r"/repos/create", "POST", 403, "settings/tokens"),
         (r"/lfs/\w{64}", "PUT", 503, "Try again later"),
         (r"/commit/", "POST", 409, "Another change"),
         (r"/commit/", "POST", 412, "Another change"),

@@ -45,7 +45,7 @@ def _stderr_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             # What was said before a failure may tell its cause.
             held.seek(0)
             os.write(original, held.read())

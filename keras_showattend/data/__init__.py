@@ -1,20 +1,20 @@
-"""Data sets of captioned images: readers, and the `CaptionDataset` they all return."""
+"""Data sets of captioned images: readers, the `CaptionDataset` they all return, features.
 
-from keras_showattend.data.caption_dataset import CaptionDataset, CaptionedImage
-from keras_showattend.data.captions_file import read_captions_file
-from keras_showattend.data.coco import read_coco
-from keras_showattend.data.features import FeatureCache, Features
-from keras_showattend.data.flickr8k import read_flickr8k
-from keras_showattend.data.report import DatasetError, DatasetReport
+`FeatureCache` keeps an encoder's annotations of images on disk.
+"""
 
-__all__ = [
-    "CaptionDataset",
-    "CaptionedImage",
-    "DatasetError",
-    "DatasetReport",
-    "FeatureCache",
-    "Features",
-    "read_captions_file",
-    "read_coco",
-    "read_flickr8k",
-]
+from keras_showattend._lazy import lazy_names
+
+_NAMES = {
+    "CaptionDataset": "caption_dataset",
+    "CaptionedImage": "caption_dataset",
+    "DatasetError": "report",
+    "DatasetReport": "report",
+    "FeatureCache": "features",
+    "Features": "features",
+    "read_captions_file": "captions_file",
+    "read_coco": "coco",
+    "read_flickr8k": "flickr8k",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)

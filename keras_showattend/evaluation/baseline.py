@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ NUM_TRIAL_IMAGES = 200
 
 
 def constant_baseline(
-    references: Mapping[str, Sequence[str]],
+    references: Mapping[Hashable, Sequence[str]],
     sentences: Iterable[str],
     metrics: Sequence[str],
     seed: int = 0,

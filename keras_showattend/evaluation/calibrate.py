@@ -25,7 +25,8 @@ def calibrate(evaluation: Mapping[str, Any], seed: int = 0) -> Calibration:
     protocol = evaluation["protocol"]
     longest = protocol["decoder"]["max_length"]
     rows = {row["id"]: row for row in evaluation["images"]}
-    kept = ("preset", "preset_digest", "split", "num_references", "decoder")
+    # The digest and not the name, which may be a path on one machine.
+    kept = ("preset_digest", "split", "num_references", "decoder")
     return fit_calibration(
         {
             # The end counts as a token, except where a caption was cut before it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from keras_showattend.data import CaptionDataset
@@ -45,7 +45,7 @@ def shared_images(dataset: CaptionDataset, evaluated: CaptionDataset) -> dict[st
     return {"other_splits": others, "shared": shared}
 
 
-def reference_counts(references: Mapping[str, list[str]]) -> dict[str, int]:
+def reference_counts(references: Mapping[Hashable, Sequence[str]]) -> dict[str, int]:
     """How many images have how many references: {"5": 1000}."""
     counts = Counter(len(texts) for texts in references.values())
     return {str(number): counts[number] for number in sorted(counts)}

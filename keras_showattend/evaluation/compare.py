@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from keras_showattend.metrics import MetricUnavailableError, compare_systems, score_details
+from keras_showattend.metrics import (
+    MetricUnavailableError,
+    ScoreDetails,
+    compare_systems,
+    score_details,
+)
 
 DIVERSITY = ("distinct_captions", "distinct_1", "distinct_2", "vocabulary_size", "mean_length")
 
@@ -49,14 +54,14 @@ def compare_evaluations(
     ordered = {key: texts[1][key] for key in texts[0]}
     warnings = _differences(first["protocol"], second["protocol"])
     try:
-        details = [score_details(captions, known[0], names) for captions in (texts[0], ordered)]
+        details = _both(texts[0], ordered, known[0], names)
     except MetricUnavailableError as error:
         # The evaluations may have been made on another machine.
         names = [name for name in names if not name.startswith("meteor")]
         warnings.append(f"METEOR is not compared. {error}")
-        details = [score_details(captions, known[0], names) for captions in (texts[0], ordered)]
+        details = _both(texts[0], ordered, known[0], names)
     scores = {}
-    for name, comparison in compare_systems(*details, num_samples=num_samples, seed=seed).items():
+    for name, comparison in compare_systems(*details, num_samples, seed).items():
         scores[name] = {
             "first": float(first["scores"][name]),
             "second": float(second["scores"][name]),
@@ -83,6 +88,15 @@ def compare_evaluations(
         "warnings": warnings,
         "bootstrap": {"num_samples": num_samples, "confidence": 0.95, "seed": seed},
     }
+
+
+def _both(
+    first: Mapping[Hashable, str],
+    second: Mapping[Hashable, str],
+    references: Mapping[Hashable, Sequence[str]],
+    names: Sequence[str],
+) -> tuple[ScoreDetails, ScoreDetails]:
+    return score_details(first, references, names), score_details(second, references, names)
 
 
 def _verdict(name: str, score: Mapping[str, float], presets: list[str]) -> str:

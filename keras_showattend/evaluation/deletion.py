@@ -34,7 +34,7 @@ def attention_deletion(
     *,
     level: str = "image",
     num_cells: int = 5,
-    num_random: int = 2,
+    num_random: int = 1,
     num_images: int | None = 100,
     num_beams: int | None = None,
     length_penalty: float = DEFAULT_LENGTH_PENALTY,
@@ -61,7 +61,7 @@ def attention_deletion(
             decoder, 50 times as fast, but a VGG's annotations have seen far more of the picture
             than their own cell, so that what is hidden shines through. Defaults to "image".
         num_cells: int. Cells hidden. Defaults to 5, a tenth of 7 x 7.
-        num_random: int. Draws of random cells a word, averaged. Defaults to 2.
+        num_random: int. Draws of random cells a word, averaged. Defaults to 1.
         num_images: int or None. Pictures drawn from the data set; None takes all.
         num_beams, length_penalty, max_length: see `ImageCaptioner.generate`.
         num_samples: int. Resamples of the bootstrap over pictures.
@@ -88,7 +88,7 @@ def attention_deletion(
     count = min(num_images or len(dataset), len(dataset))
     chosen = np.sort(generator.choice(len(dataset), max(count, 2), replace=False))
     sources = [dataset[int(index)].image for index in chosen]
-    settings = {
+    settings: dict[str, Any] = {
         "num_beams": num_beams,
         "length_penalty": length_penalty,
         "max_length": max_length,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -81,7 +81,7 @@ def evaluate_captions(
     if not isinstance(dataset, CaptionDataset):
         dataset = CaptionDataset.from_dict(dataset)
     evaluated = dataset if split is None else dataset.split(split)
-    references = evaluated.references()
+    references: dict[Hashable, Sequence[str]] = {item.id: list(item.captions) for item in evaluated}
     if train_captions is None and split not in (None, "train") and "train" in dataset.split_names:
         train_captions = chain(*dataset.split("train").captions)
     train_captions = None if train_captions is None else list(train_captions)
@@ -127,7 +127,11 @@ def evaluate_captions(
             "versions": versions(),
         },
         "checks": {
-            "diversity": asdict(diversity),
+            "diversity": {
+                **asdict(diversity),
+                # Lists, as JSON has no tuples: what is read back equals what was written.
+                "most_common": [list(pair) for pair in diversity.most_common],
+            },
             "cut_captions": sum(n >= settings["max_length"] for n in lengths.values())
             / len(lengths),
             "shared_images": shared_images(dataset, evaluated)

@@ -186,7 +186,9 @@ def _checks(checks: Mapping[str, Any]) -> str:
     shared = checks["shared_images"]
     if shared is not None:
         compared = sum(shared["other_splits"].values())
-        rows.append((f"Images also among the {compared} of other splits", len(shared["shared"])))
+        rows.append(
+            (f"Images also among the {compared} of other splits", str(len(shared["shared"])))
+        )
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="n">{value}</td></tr>'
         for name, value in rows

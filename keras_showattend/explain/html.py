@@ -25,7 +25,7 @@ SHADE_SIDE = 48
 
 # Colours are the page's own or half-transparent, so that a notebook's theme shows through.
 STYLE = """
-.ksa{font:15px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem}
+.ksa{position:relative;font:15px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem}
 .ksa input{position:absolute;opacity:0;pointer-events:none}
 .ksa .say{display:flex;flex-wrap:wrap;gap:.15rem .3rem;margin:.6rem 0;font-size:1.25rem}
 .ksa .say label{cursor:pointer;padding:0 .25rem;border-radius:.25rem;border-bottom:3px solid}
@@ -167,7 +167,7 @@ def _summary(explanation: Explanation) -> str:
     if explanation.confidence is not None:
         parts.insert(0, f"Confidence {explanation.confidence:.0%}")
     if explanation.end_log_probability is None:
-        parts.append("cut at the greatest length, without an end")
+        parts.append("Cut at the greatest length, without an end")
     rows, columns = explanation.grid_shape
     return ". ".join([*parts, f"Attention over {rows} x {columns} places."])
 

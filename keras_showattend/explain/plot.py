@@ -100,15 +100,16 @@ def _frame(explanation: Explanation, pixels: np.ndarray, index: int | None) -> I
     frame.paste(picture)
     draw = ImageDraw.Draw(frame)
     for number, line in enumerate(lines):
-        left = 8.0
+        left, top = 8.0, size[1] + 4 + 24 * number
         for position in line:
-            colour = (95, 100, 110)
-            if index is not None and position < index:
-                colour = (205, 208, 214)
-            elif position == index:
-                colour = (255, 200, 87)
             word = explanation.words[position]
-            draw.text((left, size[1] + 4 + 24 * number), word, fill=colour, font=font)
+            colour = (110, 116, 126) if index is None or position > index else (215, 218, 224)
+            if position == index:
+                # A field, since few pixels of a colour get no place in a GIF's palette.
+                field = (left - 3, top, left + font.getlength(word) + 2, top + 23)
+                draw.rounded_rectangle(field, radius=3, fill=(255, 200, 87))
+                colour = (16, 18, 22)
+            draw.text((left, top), word, fill=colour, font=font)
             left += font.getlength(word + " ")
     return frame.quantize(colors=255, dither=Image.Dither.FLOYDSTEINBERG)
 

@@ -84,12 +84,10 @@ def model_card(
     same = ("cider",) if "cider_d" in results["scores"] else ()
     scores = {name: value for name, value in results["scores"].items() if name not in same}
     metadata = _read_optional_json(folder / files.METADATA_FILE)
-    values = {
-        "license": license or metadata.get("license") or "apache-2.0",
-        "datasets": list(datasets or metadata.get("datasets") or []),
-        "language": language or metadata.get("language") or "en",
-    }
     data = ModelCardData(
+        license=license or metadata.get("license") or "apache-2.0",
+        datasets=list(datasets or metadata.get("datasets") or []) or None,
+        language=language or metadata.get("language") or "en",
         library_name=LIBRARY,
         pipeline_tag=PIPELINE,
         tags=list(TAGS),
@@ -97,7 +95,6 @@ def model_card(
         model_name=repo_id.split("/")[-1] if scores else None,
         eval_results=_eval_results(scores, results["dataset"]) or None,
         widget=[{"src": _WIDGET_URL + file, "example_title": title} for title, file in WIDGET],
-        **{key: value for key, value in values.items() if value},
     )
     if existing is None and (folder / files.CARD_FILE).is_file():
         existing = (folder / files.CARD_FILE).read_text(encoding="utf-8")
@@ -139,7 +136,7 @@ def read_evaluation(
         try:
             value = json.loads(pathlib.Path(value).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise _bad_evaluation(f"{os.fspath(evaluation)!r}: {error}") from error
+            raise _bad_evaluation(f"'{value}': {error}") from error
     if not isinstance(value, Mapping):
         raise _bad_evaluation(repr(value)[:200])
     scores = value.get("scores", value if evaluation is not None else {})

@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import tempfile
 
 import h5py
 
@@ -32,8 +31,9 @@ def find_leaks(folder: pathlib.Path, names: list[str], token: str | None = None)
         One line for each finding, such as `"README.md: '/home/me/photos'"`; tokens are
         shortened.
     """
-    own = [str(pathlib.Path.home()), str(pathlib.Path.cwd()), tempfile.gettempdir()]
-    own = [text for text in own if len(text) > 3]
+    places = [str(place) for place in (pathlib.Path.home(), pathlib.Path.cwd())]
+    own = "|".join(re.escape(place) for place in places if len(place) > 3) or r"(?!)"
+    mine = re.compile(rf"(?<![\w.:/~])(?:{own})(?!\w)")
     findings = []
     for name in names:
         path = folder / name
@@ -43,7 +43,7 @@ def find_leaks(folder: pathlib.Path, names: list[str], token: str | None = None)
         elif path.suffix in _TEXT_SUFFIXES and name != files.VOCABULARY_FILE:
             text = path.read_text(encoding="utf-8", errors="replace")
             found = [match[0][:60] for match in _PATHS.finditer(text)]
-            found += [text_of for text_of in own if text_of in text]
+            found += [match[0] for match in mine.finditer(text)]
             found += [match[0][:6] + "..." for match in _TOKENS.finditer(text)]
             if token and token in text:
                 found.append(token[:6] + "...")

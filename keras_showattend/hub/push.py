@@ -82,9 +82,9 @@ def push_to_hub(
         folder = pathlib.Path(scratch)
         _write_preset(captioner, folder, weights_dtype)
         _write_evaluation(folder, evaluation)
-        existing = None if dry_run else _card_on_hub(api, repo_id, revision)
-        if (folder / files.CARD_FILE).is_file():
-            existing = None
+        existing = None
+        if not (dry_run or (folder / files.CARD_FILE).is_file()):
+            existing = _card_on_hub(api, repo_id, revision)
         text = model_card(folder, repo_id, evaluation, existing=existing, **card)
         (folder / files.CARD_FILE).write_text(text, encoding="utf-8")
         files.write_digests(folder)
@@ -126,12 +126,14 @@ def _write_evaluation(
 
 def _card_on_hub(api: huggingface_hub.HfApi, repo_id: str, revision: str | None) -> str | None:
     """The card in the repository, which its owner may have edited on the page."""
-    try:
-        path = api.hf_hub_download(repo_id, files.CARD_FILE, revision=revision)
-    except Exception:
-        # No repository, no card, no network: the upload itself will tell.
-        return None
-    return pathlib.Path(path).read_text(encoding="utf-8")
+    # Not by the usual cache, which may remember a repository that is gone.
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            path = api.hf_hub_download(repo_id, files.CARD_FILE, revision=revision, cache_dir=cache)
+        except Exception:
+            # No repository, no card, no network: the upload itself will tell.
+            return None
+        return pathlib.Path(path).read_text(encoding="utf-8")
 
 
 def _check_no_leaks(folder: pathlib.Path, names: list[str], token: str | None) -> None:

@@ -17,7 +17,7 @@ from keras_showattend.presets import PRESET_FORMAT, REQUIRED_FILES
 LARGEST_JSON = 10 * 2**20
 LARGEST_VOCABULARY = 50 * 2**20
 DEEPEST_JSON = 64
-_MOST_ENTRIES = 1000
+_MOST_ASSETS = 1000
 # Formats that run code, or may, when the usual tools open them.
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".bin", ".ckpt", ".npz")
 _ARRAY_MAGIC = b"\x93NUMPY"
@@ -59,12 +59,14 @@ def check_small_files(folder: str | os.PathLike) -> None:
     """
     root = pathlib.Path(folder)
     _check_entries(root)
-    for path in sorted(root.glob("*.json")):
-        value = read_json(path)
-        if path.name in files.CONFIG_FILES:
-            check_config(value, path)
-        elif path.name == files.METADATA_FILE:
-            _check_metadata(value, path)
+    for name in (*files.CONFIG_FILES, *files.OTHER_JSON_FILES):
+        if not (root / name).is_file():
+            continue
+        value = read_json(root / name)
+        if name in files.CONFIG_FILES:
+            check_config(value, root / name)
+        elif name == files.METADATA_FILE:
+            _check_metadata(value, root / name)
     vocabulary = root / files.VOCABULARY_FILE
     if vocabulary.is_file():
         _check_vocabulary(vocabulary)
@@ -124,18 +126,18 @@ def _check_entries(root: pathlib.Path) -> None:
     if root.parent.name == "snapshots":
         # In the cache of huggingface_hub a file is a link to `blobs` beside `snapshots`.
         allowed.append(root.parent.parent.resolve() / "blobs")
-    entries = 0
+    assets = 0
     for directory, folders, names in os.walk(root):
         here = pathlib.Path(directory)
         if here == root:
             # Other folders are read by nobody.
             folders[:] = [name for name in folders if name == "assets"]
         for path in [here / name for name in (*folders, *names)]:
-            entries += 1
-            if entries > _MOST_ENTRIES:
+            assets += here != root
+            if assets > _MOST_ASSETS:
                 raise ValueError(
-                    f"A preset folder must hold fewer than {_MOST_ENTRIES} files. Move the "
-                    f"others elsewhere. Received: '{root}'"
+                    f"A preset must have at most {_MOST_ASSETS} assets. Do not load it if it is "
+                    f"a stranger's; move the others elsewhere. Received: '{root}'"
                 )
             target = path.resolve()
             if not any(target.is_relative_to(place) for place in allowed):

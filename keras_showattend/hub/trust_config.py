@@ -58,6 +58,7 @@ _KERAS = (
     (r"keras\.layers", LAYERS),
     (r"keras\.(initializers|regularizers|constraints|quantizers)", _ANY_CLASS),
     (r"keras\.src\.ops\.(numpy|nn|core)", OPERATIONS),
+    (r"keras\.src\.applications\.convnext", frozenset({"LayerScale", "StochasticDepth"})),
     (r"keras\.random", frozenset({"SeedGenerator"})),
 )
 _KERAS_HUB_MODULE = re.compile(r"keras_hub(\.src)?\.(models|layers)(\.\w+)*")

@@ -4,6 +4,7 @@ from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.factory import create_captioner
 from keras_showattend.models.generation import CaptionHypothesis
+from keras_showattend.models.grow import grow_vgg19
 from keras_showattend.models.train import train_captioner, untrained_captioner
 from keras_showattend.models.vgg import vgg_encoder
 from keras_showattend.preprocessing import (
@@ -17,6 +18,7 @@ __all__ = [
     "ImageCaptioner",
     "ShowAttendBackbone",
     "create_captioner",
+    "grow_vgg19",
     "train_captioner",
     "untrained_captioner",
     "vgg_encoder",

@@ -60,10 +60,12 @@ def train_captioner(
             f"`CaptionDataset.random_split`. Received: {len(shared)} shared, such as "
             f"{sorted(shared)[:3]}"
         )
-    work = output.with_name(output.name + ".training")
+    work = work_folder(output)
     _claim(work, recipe)
     keras.utils.set_random_seed(recipe.seed)
     captioner = untrained_captioner(dataset, recipe, encoder_weights)
+    # Features are computed once, so the encoder stays as it is even without weights.
+    captioner.backbone.image_encoder.trainable = False
     cache = captioner.feature_cache(
         None if feature_cache == "auto" else feature_cache, dtype=recipe.feature_dtype
     )
@@ -90,7 +92,14 @@ def train_captioner(
     )
     log = keras.callbacks.CSVLogger(work / "epochs.csv", append=True)
     backup = keras.callbacks.BackupAndRestore(work / "backup", double_checkpoint=True)
-    captioner.fit(batches, epochs=recipe.epochs, callbacks=[scores, log, backup], verbose=verbose)
+    try:
+        captioner.fit(
+            batches, epochs=recipe.epochs, callbacks=[scores, log, backup], verbose=verbose
+        )
+    finally:
+        if log.csv_file is not None:
+            # Keras closes it only after a training that was not interrupted.
+            log.csv_file.close()
     captioner.save_to_preset(output, weights_dtype="float16")
     record = {
         "recipe": recipe.to_dict(),
@@ -108,6 +117,12 @@ def train_captioner(
     (output / "training.json").write_text(json.dumps(record, indent=2) + "\n")
     shutil.rmtree(work)
     return captioner
+
+
+def work_folder(output):
+    """Path of the folder where an unfinished training for `output` is kept."""
+    output = pathlib.Path(output)
+    return output.with_name(output.name + ".training")
 
 
 def untrained_captioner(dataset, recipe, encoder_weights="imagenet"):

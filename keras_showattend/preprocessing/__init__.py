@@ -4,8 +4,12 @@
 `CaptionTokenizer` turns words into ids, `ImageCaptionerPreprocessor` joins the two.
 """
 
-from keras_showattend.preprocessing.caption_tokenizer import CaptionTokenizer
-from keras_showattend.preprocessing.captioner_preprocessor import ImageCaptionerPreprocessor
-from keras_showattend.preprocessing.image_converter import CaptionImageConverter
+from keras_showattend._lazy import lazy_names
 
-__all__ = ["CaptionImageConverter", "CaptionTokenizer", "ImageCaptionerPreprocessor"]
+_NAMES = {
+    "CaptionImageConverter": "image_converter",
+    "CaptionTokenizer": "caption_tokenizer",
+    "ImageCaptionerPreprocessor": "captioner_preprocessor",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)

@@ -4,16 +4,15 @@
 callback for it; a `Recipe` writes a whole training down for `models.train_captioner`.
 """
 
-from keras_showattend.training.caption_batches import CaptionBatches
-from keras_showattend.training.caption_scores import CaptionScores, caption_dataset
-from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
-from keras_showattend.training.recipe import Recipe
+from keras_showattend._lazy import lazy_names
 
-__all__ = [
-    "CaptionBatches",
-    "CaptionCrossentropy",
-    "CaptionScores",
-    "Recipe",
-    "caption_dataset",
-    "doubly_stochastic_penalty",
-]
+_NAMES = {
+    "CaptionBatches": "caption_batches",
+    "CaptionCrossentropy": "losses",
+    "CaptionScores": "caption_scores",
+    "Recipe": "recipe",
+    "caption_dataset": "caption_scores",
+    "doubly_stochastic_penalty": "losses",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)

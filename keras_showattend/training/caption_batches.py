@@ -30,6 +30,10 @@ class CaptionBatches(keras.utils.PyDataset):
     A batch is `(x, y, sample_weight)`: `x` has `images` float32[B, h, w, 3] or
     `annotations` float16[B, L, D], `token_ids` int32[B, T] and `padding_mask`
     bool[B, T]; `y` int32[B, T]; `sample_weight` float32[B, T].
+
+    Raises:
+        ValueError: for a `batch_size` below 1, or `random_flip` with features of
+            unmirrored images only.
     """
 
     def __init__(
@@ -44,6 +48,15 @@ class CaptionBatches(keras.utils.PyDataset):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}"
+            )
+        if random_flip and features is not None and not features.has_flipped:
+            raise ValueError(
+                "`random_flip` needs the features of mirrored images. Compute them with "
+                "`FeatureCache.compute(images, flip=True)`. Received: features without them"
+            )
         self.preprocessor = preprocessor
         self.images = dataset.images
         self.features = features
@@ -97,10 +110,12 @@ class CaptionBatches(keras.utils.PyDataset):
         if surplus:
             rows = np.concatenate([rows, np.full(surplus, rows[0])])
         length = -(-self._lengths[rows].max() // _LENGTH_STEP) * _LENGTH_STEP
+        length = min(length, self.preprocessor.sequence_length)
         packed = self.preprocessor.pack([self._tokens[row] for row in rows], int(length))
         parts = self.preprocessor.shift(packed)
         weight = parts["sample_weight"]
         weight[self.batch_size - surplus :] = 0
+        parts["padding_mask"][self.batch_size - surplus :] = False
         x = {"token_ids": parts["token_ids"], "padding_mask": parts["padding_mask"]}
         images, flips = self._image_of[rows], self._flips[rows]
         if self.features is not None:

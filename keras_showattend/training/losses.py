@@ -69,9 +69,11 @@ def doubly_stochastic_penalty(attention_weights, padding_mask):
         padding_mask: bool[B, T], False at steps that do not count.
 
     Returns:
-        float32 scalar, the mean over images.
+        float32 scalar, the mean over images that have a step that counts.
     """
     weights = ops.cast(attention_weights, "float32")
     real = ops.expand_dims(ops.cast(padding_mask, "float32"), axis=-1)
     received = ops.sum(weights * real, axis=1)
-    return ops.mean(ops.sum(ops.square(1.0 - received), axis=-1))
+    distance = ops.sum(ops.square(1.0 - received), axis=-1)
+    counts = ops.max(real[..., 0], axis=1)
+    return ops.sum(distance * counts) / ops.maximum(ops.sum(counts), 1.0)

@@ -54,6 +54,23 @@ class Recipe:
     length_penalty: float = 0.7
     seed: int = 0
 
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, default = getattr(self, field.name), field.default
+            # An int will do for a float, but True is no number here.
+            kinds = (int, float) if isinstance(default, float) else (type(default),)
+            if type(value) not in kinds:
+                raise ValueError(
+                    f"`{field.name}` of a recipe must be of type {kinds[-1].__name__}. "
+                    f"Received: {field.name}={value!r}"
+                )
+        for name in ("epochs", "batch_size", "sequence_length", "num_beams", "min_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` of a recipe must be at least 1. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+
     @classmethod
     def from_file(cls, path):
         """Reads a recipe from JSON.
