@@ -1,7 +1,11 @@
-"""Names of presets and where each lives."""
+"""The presets: what each is, and where it lives."""
 
-import json
+import dataclasses
+import os
 import pathlib
+
+from keras_showattend import hub
+from keras_showattend.hub.files import REQUIRED_FILES
 
 _PACKAGE = pathlib.Path(__file__).parent
 # In a wheel the presets lie inside the package; in a checkout beside it.
@@ -9,29 +13,103 @@ BUNDLED = next(
     (p for p in (_PACKAGE / "bundled_presets", _PACKAGE.parent / "presets") if p.is_dir()),
     _PACKAGE / "bundled_presets",
 )
-PRESET_FORMAT = 1
-SCHEMES = ("hf://", "kaggle://", "modelscope://")
-REQUIRED_FILES = (
-    "config.json",
-    "task.json",
-    "preprocessor.json",
-    "model.weights.h5",
-    "assets/tokenizer/vocabulary.txt",
-)
+HUB_SCHEME = "hf://"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """What is known of a preset without loading it.
+
+    Attributes:
+        name: what `from_preset` is called with.
+        description: one sentence.
+        location: `"bundled"`, the path of a folder, or a handle like `"hf://user/name"`.
+        parameters: number of weights.
+        megabytes: size of the folder, in 10^6 bytes.
+        license: SPDX identifiers.
+        origin: where its weights come from.
+        digest: SHA-256 of `model.weights.h5`.
+        scores: dict from metric to its value on Flickr8k's dev split, beam search.
+        grown_from: name of the preset out of which it is made when it is first used.
+    """
+
+    name: str
+    description: str
+    location: str = "bundled"
+    parameters: int = 0
+    megabytes: float = 0.0
+    license: str = ""
+    origin: str = ""
+    digest: str = ""
+    scores: dict = dataclasses.field(default_factory=dict)
+    grown_from: str | None = None
+
+
+_REGISTRY = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="vgg16_gru_flickr8k",
+            description="VGG16 at 7 x 7 places and a GRU decoder, trained on Flickr8k.",
+            parameters=0,
+            megabytes=0.0,
+            license="Apache-2.0 AND CC-BY-4.0",
+            origin="VGG16 by the Visual Geometry Group, Oxford (ImageNet, CC BY 4.0), frozen; "
+            "decoder by examples/train_flickr8k.py",
+            digest="",
+            scores={},
+        ),
+        Preset(
+            name="vgg19_gru_flickr8k",
+            description="The same captions from a VGG19 that can be trained further.",
+            parameters=0,
+            license="Apache-2.0 AND CC-BY-4.0",
+            origin="VGG19 grown from vgg16_gru_flickr8k by three identity convolutions "
+            "(Net2Net, arXiv 1511.05641), not VGG19's own ImageNet weights",
+            scores={},
+            grown_from="vgg16_gru_flickr8k",
+        ),
+    )
+}
+
+
+def register_preset(name, location, description="", **details):
+    """Gives a folder or a Hub handle a short name, for this process.
+
+    Args:
+        name: str. What `from_preset` is to be called with.
+        location: path of a preset folder, or a handle like `"hf://user/name"`.
+        description: str.
+        **details: further attributes of `Preset`.
+
+    Raises:
+        ValueError: if the name belongs to a bundled preset, or looks like a handle.
+    """
+    taken = name in _REGISTRY and _REGISTRY[name].location == "bundled"
+    if taken or "://" in name:
+        raise ValueError(
+            "A preset's name must be new and not a handle. Bundled: "
+            f"{sorted(bundled_presets())}. Received: name={name!r}"
+        )
+    _REGISTRY[name] = Preset(name, description, os.fspath(location), **details)
+
+
+def list_presets():
+    """All known presets, the bundled ones first, as a list of `Preset`."""
+    return [*_REGISTRY.values()]
 
 
 def bundled_presets():
-    """Descriptions of the presets that came with the package.
+    """The presets that came with this copy of the package.
 
     Returns:
-        Dict from name to a dict with `description`, `license`, `path` and what else the
-        preset's `metadata.json` tells of itself.
+        Dict from name to a dict of the attributes of its `Preset` and `path`, its folder.
     """
-    presets = {}
-    for folder in sorted(BUNDLED.glob("*/metadata.json")):
-        metadata = json.loads(folder.read_text(encoding="utf-8"))
-        presets[folder.parent.name] = {**metadata, "path": str(folder.parent)}
-    return presets
+    return {
+        preset.name: {**dataclasses.asdict(preset), "path": str(BUNDLED / preset.name)}
+        for preset in _REGISTRY.values()
+        if preset.location == "bundled" and (BUNDLED / preset.name).is_dir()
+    }
 
 
 class _PresetNames:
@@ -44,57 +122,58 @@ class _PresetNames:
 preset_names = _PresetNames()
 
 
-def resolve_preset(preset):
-    """Turns what a user calls a preset into what KerasHub loads.
+def resolve_preset(preset, token=None, revision=None):
+    """Turns what a user calls a preset into a folder that is safe to load.
 
     Args:
-        preset: name of a bundled preset, path of a preset folder, or a handle such as
-            `"hf://user/name"`, which is passed through.
+        preset: name of a registered preset, path of a preset folder, or a handle such as
+            `"hf://user/name"` or `"hf://user/name@revision"`, which is fetched.
+        token, revision: for a handle; see `keras_showattend.hub.download_preset`.
 
     Returns:
-        str: the path of a complete folder, or the handle.
+        str: the path of a complete folder.
 
     Raises:
-        ValueError: for an unknown name (the message lists the known ones), a folder with
-            a file missing, or a preset of a newer format.
+        ValueError: for an unknown name (the message lists the known ones), or a folder
+            that is incomplete, of a newer format, or unsafe; see
+            `keras_showattend.hub.check_preset`.
+        HubError: a `ValueError`, if a handle cannot be fetched.
     """
-    preset = str(preset)
-    if preset.startswith(SCHEMES):
-        return preset
-    folder = BUNDLED / preset
-    if not (preset in bundled_presets() and folder.is_dir()):
-        folder = pathlib.Path(preset).expanduser()
+    preset = location = str(preset)
+    if preset in _REGISTRY:
+        known = _REGISTRY[preset]
+        if known.grown_from is not None:
+            return _grown(known)
+        location = str(BUNDLED / preset) if known.location == "bundled" else known.location
+    if location.startswith(HUB_SCHEME):
+        return hub.download_preset(location, token=token, revision=revision)
+    folder = pathlib.Path(location).expanduser()
     if not folder.is_dir():
         raise ValueError(
-            "A preset must be a bundled name, the path of a preset folder or a handle like "
-            f"'hf://user/name'. Bundled: {sorted(bundled_presets())}. Received: {preset!r}"
+            "A preset must be a known name, the path of a preset folder or a handle like "
+            f"'hf://user/name'. Known: {sorted(_REGISTRY)}. Received: {preset!r}"
         )
-    check_preset_folder(folder)
+    hub.check_preset(folder)
     return str(folder)
 
 
-def check_preset_folder(folder):
-    """Refuses a folder that cannot be loaded, before anything slow starts.
+def cache_directory():
+    """Where this package keeps what it can make again: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
+    root = os.environ.get("KERAS_SHOWATTEND_CACHE")
+    return pathlib.Path(root or "~/.cache/keras_showattend").expanduser()
 
-    Args:
-        folder: path of a preset folder.
 
-    Raises:
-        ValueError: if a file is missing or the format is newer than this package.
-    """
-    folder = pathlib.Path(folder)
-    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
-    if missing:
-        raise ValueError(
-            "A preset folder must hold what `ImageCaptioner.save_to_preset` writes. Save it "
-            f"again, or fetch it whole. Received: '{folder}' without {missing}"
-        )
-    metadata_file = folder / "metadata.json"
-    metadata = json.loads(metadata_file.read_text("utf-8")) if metadata_file.is_file() else {}
-    version = metadata.get("preset_format", 1)
-    if version > PRESET_FORMAT:
-        raise ValueError(
-            f"This version of keras-showattend reads presets up to format {PRESET_FORMAT}. "
-            "Upgrade with `pip install --upgrade keras-showattend`. "
-            f"Received: '{folder}' of format {version}"
-        )
+def _grown(preset):
+    base = resolve_preset(preset.grown_from)
+    folder = (
+        cache_directory() / "presets" / f"{preset.name}-{_REGISTRY[preset.grown_from].digest[:12]}"
+    )
+    if not all((folder / name).is_file() for name in REQUIRED_FILES):
+        # Here, because `models` stands above this module; and it needs Keras.
+        from keras_showattend.models.grow import grow_preset
+
+        grow_preset(base, folder)
+    return str(folder)
+
+
+list = list_presets

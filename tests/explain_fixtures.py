@@ -10,6 +10,7 @@ from keras_showattend.models import create_captioner
 
 NOUNS = ("dog", "cat", "boy", "girl", "horse", "boat", "tree", "ball")
 VERBS = ("runs", "sleeps", "jumps", "waits", "plays")
+END_BIAS = 2.0
 PLACES = ("grass", "sand", "water", "snow")
 
 
@@ -20,7 +21,7 @@ def tiny_captions(index, count=5):
     ]
 
 
-def make_tiny_captioner(image_size=(48, 64), crop=False, seed=9, decoder="gru"):
+def make_tiny_captioner(image_size=(48, 64), crop=False, seed=10, decoder="gru"):
     """Grid of 3 x 4 places, vocabulary of about 25."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((*image_size, 3))
@@ -49,6 +50,10 @@ def make_tiny_captioner(image_size=(48, 64), crop=False, seed=9, decoder="gru"):
             fan = np.prod(weight.shape[:-2], initial=1) * sum(weight.shape[-2:])
             scale = np.sqrt(2 / fan) * (2.5 if weight.shape[0] != 16 else 1)
             weight.assign(scale * generator.normal(size=weight.shape))
+    bias = captioner.backbone.decoder.vocabulary_output.bias
+    end = np.arange(bias.shape[0]) == captioner.preprocessor.tokenizer.end_token_id
+    # So that some captions end, and some are cut.
+    bias.assign(np.where(end, END_BIAS, 0.0))
     return captioner
 
 

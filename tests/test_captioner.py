@@ -1,5 +1,7 @@
 """`ImageCaptioner`: compile, fit, evaluate on every kind of data."""
 
+import functools
+
 import keras
 import keras_hub
 import numpy as np
@@ -12,10 +14,6 @@ from keras_showattend.training import CaptionCrossentropy
 
 BACKEND = keras.backend.backend()
 CAPTIONS = ["a red dog runs", "a big cat sits on grass", "grass"]
-
-
-def weights_of(layer):
-    return [keras.ops.convert_to_numpy(weight) for weight in layer.trainable_weights]
 
 
 def changed(before, layer):
@@ -69,28 +67,24 @@ def test_frozen_encoder_stays_and_all_else_learns(frozen, tmp_path):
     assert all(changed(decoder_before, decoder))
 
 
-@pytest.mark.parametrize("feature_cache", ["auto", None])
-def test_unfrozen_encoder_learns(tiny_captioner, feature_cache):
+def test_unfrozen_encoder_learns(tiny_captioner):
     captioner = tiny_captioner()
     encoder = captioner.backbone.image_encoder
     before = [keras.ops.convert_to_numpy(weight) for weight in encoder.weights]
-    fit(captioner, raw_batch(), epochs=2, feature_cache=feature_cache)
+    fit(captioner, raw_batch(), epochs=2)
     assert changed(before, encoder) == [True, True]
 
 
 def test_frozen_encoder_without_a_cache(frozen):
+    with_cache = fit(frozen(), raw_batch())["loss"]
+    keras.utils.set_random_seed(7)
     captioner = frozen()
     encoder = captioner.backbone.image_encoder
     before = [keras.ops.convert_to_numpy(weight) for weight in encoder.weights]
     without = fit(captioner, raw_batch(), feature_cache=None)["loss"]
     assert not any(changed(before, encoder))
-    keras.utils.set_random_seed(7)
-    with_cache = fit(frozen(), raw_batch())["loss"]
-    keras.utils.set_random_seed(7)
-    again = fit(frozen(), raw_batch(), feature_cache=None)["loss"]
     # Features are kept in float16.
-    np.testing.assert_allclose(with_cache, again, atol=2e-3)
-    assert np.isfinite(without).all()
+    np.testing.assert_allclose(with_cache, without, atol=2e-3)
 
 
 def test_fit_on_a_dataset_with_validation_and_callbacks(frozen, tmp_path):
@@ -171,7 +165,9 @@ def test_padding_never_counts(frozen):
         x, y, weight = preprocessor(raw_batch(), sequence_length=length)
         return on_batch(x, y, sample_weight=weight)
 
-    short, long = (results(length, captioner.test_on_batch) for length in (7, 15))
+    # KerasHub's own methods of these names would preprocess once more.
+    test = functools.partial(keras.Model.test_on_batch, captioner)
+    short, long = (results(length, test) for length in (7, 15))
     np.testing.assert_allclose(short, long, rtol=1e-5)
     keras.utils.set_random_seed(7)
     other = frozen()
@@ -179,8 +175,10 @@ def test_padding_never_counts(frozen):
     for weight, value in zip(other.weights, captioner.weights, strict=True):
         weight.assign(value)
     # Training adds the penalty, over real words as well.
-    trained_short = results(7, captioner.train_on_batch)
-    trained_long = results(15, other.train_on_batch)
+    trained_short, trained_long = (
+        results(length, functools.partial(keras.Model.train_on_batch, model))
+        for length, model in ((7, captioner), (15, other))
+    )
     np.testing.assert_allclose(trained_short, trained_long, rtol=1e-5)
     assert trained_short[0] > short[0] + 0.01
 

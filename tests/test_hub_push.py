@@ -67,7 +67,6 @@ def test_round_trip_gives_identical_captions(push, client, hub, saved_captioner,
         assert captions(ImageCaptioner.from_preset(folder)) == expected
 
 
-@pytest.mark.xfail(strict=False, reason="until presets.resolve_preset calls download_preset")
 def test_all_classes_load_by_handle(push, start_client, hub, saved_captioner):
     push()
     first = hub.repos["alice/tiny"].refs["main"]
@@ -125,12 +124,12 @@ def test_second_push_is_one_commit_and_removes_stale_weights(push, hub, preset):
     tree = dict(repo.trees[repo.refs["main"]])
     tree["task.weights.h5"] = tree["plot.csv"] = tree["model.weights.h5"]
     repo.commit("main", tree, "by hand")
-    (preset / "recipe.json").write_text("{}")
+    (preset / "training.json").write_text("{}")
     push(message="Second")
     assert commits(hub)[2:] == ["Second"]
     files = hub.files("alice/tiny")
     assert "task.weights.h5" not in files
-    assert {"plot.csv", "recipe.json"} <= set(files)
+    assert {"plot.csv", "training.json"} <= set(files)
 
 
 def test_unchanged_push_makes_no_commit(push, hub):
@@ -231,7 +230,7 @@ def leak(preset, name, text):
     path.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["metadata.json", "README.md", "recipe.json"])
+@pytest.mark.parametrize("name", ["metadata.json", "README.md", "training.json"])
 @pytest.mark.parametrize(
     "secret",
     [

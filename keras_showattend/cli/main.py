@@ -18,7 +18,10 @@ from keras_showattend.cli.console import PROGRAM, say
 COMMANDS = {
     "caption": "describe pictures in words",
     "train": "train a captioner on pictures with captions",
-    "presets": "list the captioners that came with the package",
+    "evaluate": "score a captioner, with intervals and warnings",
+    "explain": "show where each word of a caption looked",
+    "presets": "list the captioners that can be loaded by name",
+    "push": "publish a captioner on the Hugging Face Hub",
 }
 
 # As a shell reports a command that Ctrl-C or a closed pipe ended: 128 + the signal's number.

@@ -1,14 +1,13 @@
-"""`keras-showattend presets`: the captioners that came with the package."""
+"""`keras-showattend presets`: the captioners that can be loaded by name."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import pathlib
 import sys
 
-from keras_showattend.cli.console import say
-from keras_showattend.presets import bundled_presets
+from keras_showattend.presets import Preset, list_presets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,35 +17,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Lists the presets on stdout."""
-    presets = [
-        {
-            "name": name,
-            "description": metadata.get("description", ""),
-            "license": metadata.get("license", ""),
-            "size_bytes": _size(pathlib.Path(metadata["path"])),
-            "path": metadata["path"],
-        }
-        for name, metadata in bundled_presets().items()
-    ]
     if args.json:
+        presets = [dataclasses.asdict(preset) for preset in list_presets()]
         json.dump(presets, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
-    elif presets:
-        _print_table(presets)
     else:
-        say("no presets came with this copy of the package")
+        _print_table(list_presets())
     return 0
 
 
-def _size(folder: pathlib.Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _print_table(presets: list[dict]) -> None:
-    table = [("NAME", "SIZE", "LICENCE", "DESCRIPTION")]
+def _print_table(presets: list[Preset]) -> None:
+    table = [("NAME", "PARAMETERS", "SIZE", "CIDER", "LICENCE", "LOCATION", "DESCRIPTION")]
     for preset in presets:
-        size = f"{preset['size_bytes'] / 1e6:.1f} MB"
-        table.append((preset["name"], size, preset["license"], preset["description"]))
+        size = f"{preset.megabytes:.1f} MB" if preset.megabytes else ""
+        cider = f"{100 * preset.scores['cider']:.1f}" if "cider" in preset.scores else ""
+        location = f"grown from {preset.grown_from}" if preset.grown_from else preset.location
+        count = f"{preset.parameters / 1e6:.1f} M" if preset.parameters else ""
+        table.append(
+            (preset.name, count, size, cider, preset.license, location, preset.description)
+        )
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

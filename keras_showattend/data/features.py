@@ -11,14 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_showattend.preprocessing.images import image_digest
+from keras_showattend.presets import cache_directory
 
 SHARD_SIZE = 256
 
 
 def default_cache_directory():
     """Where features go when no folder is named: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
-    root = os.environ.get("KERAS_SHOWATTEND_CACHE")
-    return pathlib.Path(root or "~/.cache/keras_showattend").expanduser() / "features"
+    return cache_directory() / "features"
 
 
 class FeatureCache:

@@ -20,10 +20,35 @@ SMALL_FILES = (*CONFIG_FILES, METADATA_FILE, DIGESTS_FILE, VOCABULARY_FILE)
 LOADED_FILES = (*SMALL_FILES, *WEIGHT_FILES)
 CARD_FILE = "README.md"
 EVALUATION_FILE = "evaluation.json"
-RECIPE_FILE = "recipe.json"
-OTHER_JSON_FILES = (METADATA_FILE, DIGESTS_FILE, EVALUATION_FILE, RECIPE_FILE)
+TRAINING_FILE = "training.json"
+CALIBRATION_FILE = "calibration.json"
+# Without these a folder is no preset.
+REQUIRED_FILES = (
+    "config.json",
+    "task.json",
+    "preprocessor.json",
+    "model.weights.h5",
+    VOCABULARY_FILE,
+)
+# Raised when a folder is written that older versions of this package could not read.
+PRESET_FORMAT = 1
+OTHER_JSON_FILES = (
+    METADATA_FILE,
+    DIGESTS_FILE,
+    EVALUATION_FILE,
+    TRAINING_FILE,
+    CALIBRATION_FILE,
+)
 # What may travel along: words and pictures about the preset.
-COMPANION_PATTERNS = (CARD_FILE, "LICENSE*", "NOTICE*", EVALUATION_FILE, RECIPE_FILE, "*.png")
+COMPANION_PATTERNS = (
+    CARD_FILE,
+    "LICENSE*",
+    "NOTICE*",
+    EVALUATION_FILE,
+    TRAINING_FILE,
+    CALIBRATION_FILE,
+    "*.png",
+)
 _CHUNK = 1 << 20
 
 

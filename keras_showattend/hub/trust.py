@@ -10,9 +10,9 @@ import pathlib
 from typing import Any
 
 from keras_showattend.hub import files
+from keras_showattend.hub.files import PRESET_FORMAT, REQUIRED_FILES
 from keras_showattend.hub.trust_config import check_config
 from keras_showattend.hub.trust_weights import check_weights
-from keras_showattend.presets import PRESET_FORMAT, REQUIRED_FILES
 
 LARGEST_JSON = 10 * 2**20
 LARGEST_VOCABULARY = 50 * 2**20

@@ -119,9 +119,7 @@ class ImageEncoder(keras.layers.Layer):
         Returns:
             An `ImageEncoder`.
         """
-        with dtype_policy_scope(dtype):
-            policy = keras.dtype_policies.serialize(keras.config.dtype_policy())
-            encoder = self.from_config({**self.get_config(), "dtype": policy})
+        encoder = self.from_config(self.get_config(), dtype)
         encoder.features.set_weights(self.features.get_weights())
         return encoder
 
@@ -135,8 +133,29 @@ class ImageEncoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
-        """Rebuilds the layer with its backbone, which holds fresh weights."""
+    def from_config(cls, config, dtype=None):
+        """Rebuilds the layer with its backbone, which holds fresh weights.
+
+        Args:
+            config: dict from `get_config`.
+            dtype: dtype policy for the layer and everything in it; None keeps what the
+                config says.
+        """
         config = dict(config)
-        config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        if dtype is not None:
+            policy = keras.dtype_policies.serialize(keras.dtype_policies.get(dtype))
+            config = {**_with_policy(config, policy), "dtype": policy}
+        with dtype_policy_scope(dtype):
+            config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(**config)
+
+
+def _with_policy(config, policy):
+    """A config in which every layer that names a dtype policy has another one."""
+    if isinstance(config, list | tuple):
+        return [_with_policy(item, policy) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return policy
+    return {key: _with_policy(value, policy) for key, value in config.items()}

@@ -4,7 +4,6 @@ import keras
 import keras_hub
 
 from keras_showattend.layers import CaptionDecoder, ImageEncoder
-from keras_showattend.layers.image_encoder import dtype_policy_scope
 from keras_showattend.presets import preset_names, resolve_preset
 
 
@@ -115,12 +114,8 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         if isinstance(dtype, dict):
             dtype = config["dtype"] = keras.dtype_policies.get(dtype)
         if isinstance(config["image_encoder"], dict):
-            encoder = dict(config["image_encoder"])
-            if dtype is not None:
-                policy = keras.dtype_policies.serialize(keras.dtype_policies.get(dtype))
-                encoder["config"] = {**encoder["config"], "dtype": policy}
-            with dtype_policy_scope(dtype):
-                config["image_encoder"] = keras.saving.deserialize_keras_object(encoder)
+            encoder_config = config["image_encoder"]["config"]
+            config["image_encoder"] = ImageEncoder.from_config(encoder_config, dtype)
         return cls(**config)
 
     presets = preset_names

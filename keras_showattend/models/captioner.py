@@ -140,6 +140,53 @@ class ImageCaptioner(TrainableCaptioner):
             **self._search_options(max_length, num_beams, length_penalty),
         )
 
+    def explain(self, image, **options):
+        """Captions one image and tells where each word looked and how sure it was.
+
+        Args:
+            image: one image; see `generate`.
+            **options: `num_beams`, `length_penalty`, `max_length`, `capitalize` as for
+                `generate`, and `caption` to explain a sentence of yours.
+
+        Returns:
+            `keras_showattend.explain.Explanation`, which plots itself; its caption is
+            the one that `generate` gives with the same options.
+        """
+        # Here and below: these packages stand above `models`.
+        from keras_showattend.explain import explain
+
+        return explain(self, image, **options)
+
+    def evaluate_captions(self, dataset, **options):
+        """Captions a data set and scores the captions, with intervals and checks.
+
+        Args:
+            dataset: a `CaptionDataset` or a dict of `images` and `captions`.
+            **options: see `keras_showattend.evaluation.evaluate_captions`.
+
+        Returns:
+            Dict that JSON can hold, with `scores`, `intervals`, `protocol`, `checks`,
+            `warnings` and `images`.
+        """
+        from keras_showattend.evaluation import evaluate_captions
+
+        return evaluate_captions(self, dataset, **options)
+
+    def push_to_hub(self, repo_id, **options):
+        """Publishes the captioner on the Hugging Face Hub.
+
+        Args:
+            repo_id: `"user/name"`.
+            **options: `private`, `token`, `revision`, `message`, `dry_run`, `evaluation`
+                and so on; see `keras_showattend.hub.push_to_hub`.
+
+        Returns:
+            Address of the repository, or with `dry_run` a listing of what would be sent.
+        """
+        from keras_showattend.hub import push_to_hub
+
+        return push_to_hub(self, repo_id, **options)
+
     def _search_options(self, max_length, num_beams, length_penalty):
         if self.preprocessor is None:
             raise ValueError(
@@ -165,7 +212,7 @@ class ImageCaptioner(TrainableCaptioner):
         Args:
             preset: name of a bundled preset (`ImageCaptioner.presets` lists them), path
                 of a folder that `save_to_preset` wrote, or a handle such as
-                `"hf://user/name"`.
+                `"hf://user/name"` or `"hf://user/name@revision"`.
             load_weights: bool. False gives the same architecture with fresh weights.
             **kwargs: `dtype`, and arguments of the backbone that replace saved ones.
 
@@ -173,7 +220,12 @@ class ImageCaptioner(TrainableCaptioner):
             ValueError: for an unknown name, or a folder that is incomplete or newer than
                 this package.
         """
-        return super().from_preset(resolve_preset(preset), load_weights=load_weights, **kwargs)
+        from keras_showattend.explain.calibration import load_calibration
+
+        folder = resolve_preset(preset)
+        captioner = super().from_preset(folder, load_weights=load_weights, **kwargs)
+        captioner.calibration = load_calibration(folder) if load_weights else None
+        return captioner
 
     def save_to_preset(self, preset_dir, max_shard_size=10, weights_dtype=None):
         """Saves everything that `from_preset` needs into a folder.
@@ -188,5 +240,7 @@ class ImageCaptioner(TrainableCaptioner):
 
         def write(folder):
             super(ImageCaptioner, self).save_to_preset(folder, max_shard_size=max_shard_size)
+            if self.calibration is not None:
+                self.calibration.save(folder)
 
         save_preset(write, os.fspath(preset_dir), weights_dtype)

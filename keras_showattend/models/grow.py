@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_showattend.models.backbone import ShowAttendBackbone
+from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.vgg import CONVOLUTIONS, vgg_encoder
 
 
@@ -54,3 +56,19 @@ def _identity(convolution: keras.layers.Conv2D):
     channels = np.arange(kernel.shape[2])
     kernel[1, 1, channels, channels] = 1.0
     return [kernel, np.zeros(len(channels), "float32")]
+
+
+def grow_preset(folder, destination):
+    """Writes the preset of a captioner whose VGG16 has been grown into a VGG19.
+
+    Args:
+        folder: path of a preset with a VGG16 encoder.
+        destination: path of the new preset's folder.
+    """
+    captioner = ImageCaptioner.from_preset(folder)
+    config = captioner.backbone.get_config()
+    config["image_encoder"] = grow_vgg19(captioner.backbone.image_encoder)
+    backbone = ShowAttendBackbone(**{k: v for k, v in config.items() if k not in ("name", "dtype")})
+    backbone.decoder.set_weights(captioner.backbone.decoder.get_weights())
+    grown = ImageCaptioner(backbone, captioner.preprocessor)
+    grown.save_to_preset(destination, weights_dtype="float16")

@@ -9,7 +9,7 @@ import tempfile
 import h5py
 import numpy as np
 
-from keras_showattend.presets import PRESET_FORMAT
+from keras_showattend.hub.files import CALIBRATION_FILE, PRESET_FORMAT
 
 WEIGHT_DTYPES = (None, "float16")
 
@@ -25,6 +25,7 @@ def save_preset(write, preset_dir, weights_dtype=None):
     Raises:
         ValueError: for an unknown `weights_dtype`, before anything is written.
         OverflowError: if a weight does not fit into float16.
+        FileExistsError: if `preset_dir` is a file.
     """
     if weights_dtype not in WEIGHT_DTYPES:
         raise ValueError(
@@ -32,7 +33,9 @@ def save_preset(write, preset_dir, weights_dtype=None):
             f"Received: weights_dtype={weights_dtype!r}"
         )
     destination = pathlib.Path(preset_dir).expanduser().absolute()
-    destination.mkdir(parents=True, exist_ok=True)
+    if destination.exists() and not destination.is_dir():
+        raise FileExistsError(f"A preset is saved into a folder. Received: file '{destination}'")
+    destination.parent.mkdir(parents=True, exist_ok=True)
     # Beside the destination, so that moving is renaming and never copying.
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".preset-") as scratch:
         write(scratch)
@@ -47,6 +50,9 @@ def save_preset(write, preset_dir, weights_dtype=None):
             target = destination / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, target)
+        if not (folder / CALIBRATION_FILE).exists():
+            # One that was measured on the weights that have just been replaced.
+            (destination / CALIBRATION_FILE).unlink(missing_ok=True)
 
 
 def cast_weights(path, dtype):

@@ -18,6 +18,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
     backbone_cls = ShowAttendBackbone
     preprocessor_cls = ImageCaptionerPreprocessor
     generate_function: GenerateFunction | None
+    calibration = None
+    """`keras_showattend.explain.Calibration` of the confidence, where a preset has one."""
 
     def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
         # KerasHub sets the parts first, for functional models. A model with a `call` of
@@ -138,6 +140,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
                 "`fit` learns from the captions inside `x` and takes no labels. "
                 f"Received: y={type(y)}"
             )
+        # What was measured of the confidence no longer holds for other weights.
+        self.calibration = None
         options = {"feature_cache": feature_cache, "batch_size": batch_size or 64, "seed": seed}
         data = self._batches(x, random_flip=random_flip, **options)
         validation = self._batches(validation_data, shuffle=False, **options)

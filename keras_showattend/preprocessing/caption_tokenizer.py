@@ -191,7 +191,7 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             with tf.init_scope():
                 self._tf_table = tf.lookup.StaticHashTable(
                     tf.lookup.KeyValueTensorInitializer(
-                        self.vocabulary, tf.range(len(self.vocabulary), dtype="int32")
+                        self.get_vocabulary(), tf.range(self.vocabulary_size(), dtype="int32")
                     ),
                     default_value=self._ids[UNKNOWN],
                 )

@@ -1,0 +1,100 @@
+"""`keras-showattend evaluate`: scores of a captioner with protocol, intervals and warnings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+
+from keras_showattend.cli.caption import DEFAULT_PRESET
+from keras_showattend.cli.console import positive_int, say
+from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.cli.train_data import FORMATS, find_captions, read_captions
+from keras_showattend.presets import resolve_preset
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        help="bundled name, folder or handle such as hf://user/name (default: %(default)s)",
+    )
+    parser.add_argument("--data", required=True, help="captions file or its folder")
+    parser.add_argument("--format", choices=FORMATS, help="of the data (default: found out)")
+    parser.add_argument("--images", metavar="FOLDER", help="where the pictures lie")
+    parser.add_argument("--image-column", default="image", help="of a table")
+    parser.add_argument("--caption-column", default="caption", help="of a table")
+    parser.add_argument("--split-column", help='of a table (default with --split: "split")')
+    parser.add_argument("--strict", action="store_true", help="refuse data with any problem")
+    parser.add_argument("--split", help="split of the data to evaluate (default: all of it)")
+    parser.add_argument(
+        "--compare", nargs=2, metavar=("A", "B"), help="two presets side by side, paired bootstrap"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the JSON to FILE, not to stdout")
+    parser.add_argument("--report", metavar="FILE", help="write an HTML report to FILE")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="store the confidence's calibration in the preset"
+    )
+    parser.add_argument("--num-beams", type=positive_int, help="1 for greedy (default: 5)")
+    parser.add_argument("--length-penalty", type=float, help="(default: 0.7)")
+    parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
+    parser.add_argument("--metrics", nargs="+", help="(default: all that can be computed)")
+    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    parser.add_argument(
+        "--feature-cache", metavar="FOLDER", default="auto", help="(default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluates; see `docs/evaluation.md`."""
+    if args.compare and (args.report or args.calibrate):
+        raise ValueError(
+            "`--compare` makes no report and no calibration: evaluate the presets one by one. "
+            f"Received: --compare {' '.join(args.compare)}"
+        )
+    # The name of a folder and not its path, which would say something of the machine.
+    presets = [
+        (os.path.basename(os.path.normpath(name)), resolve_preset(name))
+        for name in args.compare or [args.preset]
+    ]
+    path, data_format = find_captions(args.data, args.format)
+    import_quietly("keras_showattend.evaluation")
+    from keras_showattend import evaluation as ev
+    from keras_showattend.models import ImageCaptioner
+
+    args.dev_split = None
+    dataset = read_captions(path, data_format, args)
+    options = {
+        key: value
+        for key in ("split", "num_beams", "length_penalty", "max_length", "metrics", "seed")
+        if (value := getattr(args, key)) is not None
+    }
+    results = []
+    for name, folder in presets:
+        captioner = ImageCaptioner.from_preset(folder)
+        results.append(
+            ev.evaluate_captions(
+                captioner, dataset, preset=name, feature_cache=args.feature_cache, **options
+            )
+        )
+    if args.compare:
+        result = ev.compare_evaluations(results[0], results[1], seed=args.seed)
+        text = ev.format_comparison(result)
+    else:
+        result, text = results[0], ev.format_evaluation(results[0])
+    if args.calibrate:
+        say(f"wrote {ev.calibrate(result).save(presets[0][1])}")
+    if args.report:
+        shown = dataset if args.split is None else dataset.split(args.split)
+        report = ev.write_report(result, args.report, dataset=shown, captioner=captioner)
+        say(f"wrote {report}")
+    print(text, file=sys.stderr)
+    content = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    if args.output:
+        pathlib.Path(args.output).write_text(content, encoding="utf-8")
+    else:
+        sys.stdout.write(content)
+    return 0

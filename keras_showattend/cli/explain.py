@@ -1,0 +1,79 @@
+"""`keras-showattend explain`: a caption with where each word looked and how sure it was."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+from keras_showattend.cli.caption import DEFAULT_PRESET
+from keras_showattend.cli.console import positive_int, say
+from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.presets import resolve_preset
+
+ENDINGS = (".html", ".gif", ".png", ".json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.add_argument("image", metavar="IMAGE", help="one picture")
+    parser.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        help="bundled name, folder or handle such as hf://user/name (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write the explanation as .html, .gif, .png (needs matplotlib) or .json; repeatable",
+    )
+    parser.add_argument("--style", choices=("smooth", "grid"), default="smooth")
+    parser.add_argument("--caption", help="explain this caption in place of a generated one")
+    parser.add_argument("--num-beams", type=positive_int, help="1 for greedy (default: 5)")
+    parser.add_argument("--length-penalty", type=float, help="(default: 0.7)")
+    parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explains; see `docs/explain.md`."""
+    for path in args.output:
+        if os.path.splitext(path)[1].lower() not in ENDINGS:
+            raise ValueError(f"`--output` ends in one of {ENDINGS}. Received: {path!r}")
+    preset = resolve_preset(args.preset)
+    import_quietly("keras_showattend.explain")
+    from keras_showattend.models import ImageCaptioner
+
+    options = {
+        key: value
+        for key in ("num_beams", "length_penalty", "max_length", "caption")
+        if (value := getattr(args, key)) is not None
+    }
+    explanation = ImageCaptioner.from_preset(preset).explain(args.image, **options)
+    for path in args.output:
+        _write(explanation, path, args.style)
+        say(f"wrote {path}")
+    sure = explanation.confidence
+    print(explanation.caption + ("" if sure is None else f"  (confidence {sure:.0%})"))
+    for word, probability, entropy in zip(
+        explanation.words, explanation.probabilities, explanation.entropies, strict=True
+    ):
+        print(f"{word:<16} {probability:6.1%}  entropy {entropy:.2f} nats")
+    for beam in explanation.alternatives[1:]:
+        print(f"{beam.score:8.3f}  {beam.text}")
+    return 0
+
+
+def _write(explanation, path: str, style: str) -> None:
+    ending = os.path.splitext(path)[1].lower()
+    if ending == ".gif":
+        explanation.save_gif(path, style=style)
+    elif ending == ".png":
+        explanation.plot(style).savefig(path)
+    else:
+        text = explanation.to_html()
+        if ending == ".json":
+            text = json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
