@@ -74,7 +74,7 @@ def test_copied_weights(reference):
 
 def test_copied_from_another_architecture(reference):
     target = keras_hub.models.VGGBackbone([1, 1], [4, 6], image_shape=(SIDE, SIDE, 3))
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="shape"):
         copy_bgr_weights(reference, target)
 
 
@@ -86,7 +86,6 @@ def test_copied_from_another_architecture(reference):
 def test_grids_and_layers(name, grid, layer, convolutions):
     encoder = vgg_encoder(name, grid, weights=None)
     assert encoder.grid_shape((224, 224)) == (grid, grid)
-    assert encoder.grid_shape((224, 448)) == (grid, 2 * grid)
     assert encoder.annotation_dim == 512
     assert encoder.output_layer == layer
     assert encoder.trainable
