@@ -114,7 +114,7 @@ def test_an_empty_folder(tmp_path):
 
 
 def test_a_file_for_a_folder(folder):
-    with pytest.raises(ValueError, match="A preset must be a bundled name, the path of"):
+    with pytest.raises(ValueError, match="A preset must be a known name, the path of"):
         resolve_preset(folder / "config.json")
 
 
@@ -146,8 +146,7 @@ def test_before_formats_had_a_number(folder):
 
 def test_without_metadata(folder):
     (folder / "metadata.json").unlink()
-    with pytest.raises((ValueError, OSError), match=r"metadata\.json"):
-        ImageCaptioner.from_preset(folder)
+    assert type(ImageCaptioner.from_preset(folder)) is ImageCaptioner
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe{}"])
@@ -187,9 +186,9 @@ def test_a_handle_is_fetched(saved, monkeypatch):
 
 
 def test_load_weights_of_another_size(folder):
-    path = folder / "config.json"
+    path = folder / "task.json"
     config = json.loads(path.read_text())
-    config["config"]["hidden_dim"] = 11
+    config["config"]["backbone"]["config"]["hidden_dim"] = 11
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"[Ss]hape"):
         ImageCaptioner.from_preset(folder)

@@ -34,7 +34,7 @@ def weights_file(reference, tmp_path_factory):
 
 def check_same_annotations(encoder, reference, layer):
     pixels = np.random.default_rng(9).integers(0, 256, (2, SIDE, SIDE, 3)).astype("float32")
-    expected = keras.Model(reference.inputs, reference.get_layer(layer).output)(
+    expected = keras.Model(reference.inputs[0], reference.get_layer(layer).output)(
         keras.applications.vgg16.preprocess_input(pixels.copy())
     )
     annotations = numpy(encoder(pixels + np.array(PIXEL_OFFSET, "float32")))

@@ -1,0 +1,78 @@
+"""`Recipe`: a training written down."""
+
+import dataclasses
+import json
+
+import pytest
+
+from keras_showattend.training import Recipe
+
+
+def test_defaults():
+    # Those of the bundled preset; a change here is a change of what users train.
+    assert Recipe().to_dict() == {
+        "encoder": "vgg16",
+        "grid": 7,
+        "decoder": "gru",
+        "embedding_dim": 512,
+        "hidden_dim": 512,
+        "attention_dim": 512,
+        "dropout": 0.4,
+        "min_count": 5,
+        "sequence_length": 32,
+        "epochs": 10,
+        "batch_size": 64,
+        "learning_rate": 1e-3,
+        "warmup_epochs": 0.5,
+        "clip_norm": 5.0,
+        "label_smoothing": 0.1,
+        "doubly_stochastic_weight": 0.0,
+        "random_flip": True,
+        "feature_dtype": "float32",
+        "num_beams": 5,
+        "length_penalty": 0.7,
+        "seed": 0,
+    }
+
+
+def test_round_trip(tmp_path):
+    recipe = Recipe(decoder="lstm", grid=14, learning_rate=3e-4, random_flip=False)
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(recipe.to_dict()))
+    assert Recipe.from_file(path) == recipe
+    assert Recipe.from_file(str(path)) == Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+def test_what_is_left_out_takes_its_default(tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text('{"epochs": 3}')
+    assert Recipe.from_file(path) == Recipe(epochs=3)
+    path.write_text("{}")
+    assert Recipe.from_file(path) == Recipe()
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe().epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"must be a JSON file\. Received: '.*recipe\.json'"),
+        ("{epochs: 3}", r"must be a JSON file\. Received: '.*recipe\.json'"),
+        ("[1, 2]", r"must be an object with names from .* Received: \[\[1, 2\]\]"),
+        ("3", r"must be an object with names from .* Received: \[3\]"),
+        ('{"epoch": 3, "lr": 1}', r"names from .*'epochs'.* Received: \['epoch', 'lr'\]"),
+    ],
+)
+def test_bad_files(tmp_path, content, message):
+    path = tmp_path / "recipe.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_file(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Recipe.from_file(tmp_path / "nowhere.json")

@@ -1,0 +1,157 @@
+"""`train_captioner`: from captions to a preset, interrupted or not."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from captioner_checks import save_pictures
+
+from keras_showattend import CaptionDataset, ImageCaptioner
+from keras_showattend.models import train_captioner
+from keras_showattend.training import Recipe
+
+CAPTIONS = [["a red dog runs", "a dog"], ["a big cat sits"], ["grass"], ["a dog runs on grass"]]
+# Tiny but for the encoder, which is a real VGG16.
+RECIPE = Recipe(
+    embedding_dim=8,
+    hidden_dim=9,
+    attention_dim=10,
+    dropout=0.2,
+    min_count=1,
+    sequence_length=6,
+    epochs=3,
+    batch_size=2,
+    learning_rate=0.02,
+    random_flip=False,
+    num_beams=2,
+)
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    paths = save_pictures(tmp_path_factory.mktemp("pictures"), 4)
+    return [
+        CaptionDataset.from_dict({"images": paths[part], "captions": CAPTIONS[part]})
+        for part in (slice(0, 3), slice(3, 4))
+    ]
+
+
+@pytest.fixture(scope="module")
+def feature_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture
+def train(datasets, feature_cache):
+    def run(output, recipe=RECIPE, **options):
+        options = {"encoder_weights": None, "feature_cache": feature_cache, "verbose": 0} | options
+        return train_captioner(*datasets, output, recipe, **options)
+
+    return run
+
+
+class Killed(BaseException):
+    """In place of a signal, which would end the tests as well."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Makes a training end when the backup of an epoch has been written."""
+
+    def patch(last_epoch):
+        class Backup(keras.callbacks.BackupAndRestore):
+            def on_epoch_end(self, epoch, logs=None):
+                super().on_epoch_end(epoch, logs)
+                if epoch == last_epoch:
+                    raise Killed
+
+        monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Backup)
+
+    yield patch
+    monkeypatch.undo()
+
+
+def record_of(folder):
+    return json.loads((folder / "training.json").read_text())
+
+
+def test_whole_and_interrupted(train, datasets, tmp_path, killed_after, monkeypatch):
+    captioner = train(tmp_path / "whole", command="train --it")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole"]
+    record = record_of(tmp_path / "whole")
+    assert record["recipe"] == RECIPE.to_dict()
+    assert record["command"] == "train --it"
+    assert (record["images"], record["captions"]) == (3, 4)
+    assert record["best_epoch"] in (0, 1, 2)
+    assert {"keras", "keras-hub", "keras-showattend"} <= set(record["versions"])
+    assert set(record) >= {"date", "validation_cider"}
+
+    # The vocabulary is that of the training captions: "on" is not in them.
+    vocabulary = captioner.preprocessor.tokenizer.get_vocabulary()
+    assert sorted(vocabulary[4:]) == ["a", "big", "cat", "dog", "grass", "red", "runs", "sits"]
+    assert not captioner.backbone.image_encoder.trainable
+    image = datasets[1].images[0]
+    loaded = ImageCaptioner.from_preset(tmp_path / "whole")
+    assert loaded.generate(image, num_beams=2) == captioner.generate(image, num_beams=2)
+
+    killed_after(1)
+    with pytest.raises(Killed):
+        train(tmp_path / "resumed")
+    work = tmp_path / "resumed.training"
+    assert not (tmp_path / "resumed").exists()
+    assert len((work / "epochs.csv").read_text().splitlines()) == 3
+
+    # Another recipe must not take up what lies there.
+    before = sorted(path.name for path in work.iterdir())
+    with pytest.raises(ValueError, match=r"other values of \['epochs', 'seed'\]"):
+        train(tmp_path / "resumed", Recipe(**{**RECIPE.to_dict(), "epochs": 4, "seed": 1}))
+    assert sorted(path.name for path in work.iterdir()) == before
+
+    monkeypatch.undo()
+    epochs = []
+    fit = ImageCaptioner.fit
+
+    def observed(self, *args, callbacks, **options):
+        log = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: epochs.append(epoch)
+        )
+        return fit(self, *args, callbacks=[*callbacks, log], **options)
+
+    monkeypatch.setattr(ImageCaptioner, "fit", observed)
+    resumed = train(tmp_path / "resumed", command="train --it")
+    assert epochs == [2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["resumed", "whole"]
+    assert record_of(tmp_path / "resumed") == record
+    # Order of the captions, dropout and Adam's moments all went on as if nothing had been.
+    for weight, expected in zip(resumed.weights, captioner.weights, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(weight), keras.ops.convert_to_numpy(expected), atol=1e-4
+        )
+
+
+def test_shared_images(datasets, tmp_path):
+    with pytest.raises(ValueError, match=r"must not share images.* 1 shared, such as \['"):
+        train_captioner(datasets[0], datasets[0][1:2], tmp_path / "output", RECIPE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": "resnet"}, "`encoder` must be one of"),
+        ({"decoder": "rnn"}, "`decoder` must be one of"),
+        ({"grid": 9}, "`grid` must be one of"),
+        ({"min_count": 50}, "The vocabulary would be empty"),
+        ({"dropout": 2.0}, "`dropout` must be in"),
+    ],
+)
+def test_bad_recipes(train, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path / "output", Recipe(**{**RECIPE.to_dict(), **changes}))
+    assert not (tmp_path / "output").exists()
+
+
+def test_missing_encoder_weights(train, tmp_path):
+    with pytest.raises(ValueError, match=r"Received: weights='nowhere\.h5', which is no file"):
+        train(tmp_path / "output", encoder_weights="nowhere.h5")
