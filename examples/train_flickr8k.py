@@ -8,9 +8,10 @@ the same command goes on with the epoch that was not finished.
 """
 
 import argparse
+import dataclasses
 import pathlib
 
-from keras_showattend import metrics, read_flickr8k
+from keras_showattend import ImageCaptioner, metrics, read_flickr8k
 from keras_showattend.models import train_captioner
 from keras_showattend.training import Recipe, caption_dataset
 
@@ -39,6 +40,11 @@ RECIPE = Recipe(
     seed=0,
 )
 
+# From the best epoch on, in small steps, with the average of the weights scored and kept.
+POLISH = dataclasses.replace(
+    RECIPE, epochs=2, learning_rate=3e-4, warmup_epochs=0.1, ema_momentum=0.998, seed=1
+)
+
 
 def main():
     """Reads, trains, saves, and scores the dev split."""
@@ -51,20 +57,19 @@ def main():
 
     dataset = read_flickr8k(args.data)
     dev = dataset.split("dev")
-    captioner = train_captioner(
-        dataset.split("train"),
-        dev,
-        args.output,
-        RECIPE,
-        encoder_weights=args.encoder_weights,
-        feature_cache=args.feature_cache,
-        # Goes into the preset; names of folders on this machine do not belong there.
-        command=(
-            "python examples/train_flickr8k.py --data FLICKR8K_FOLDER "
-            f"--encoder-weights {pathlib.Path(args.encoder_weights).name} "
-            f"--output presets/{args.output.name}"
-        ),
+    train = dataset.split("train")
+    # Goes into the preset; names of folders on this machine do not belong there.
+    command = (
+        "python examples/train_flickr8k.py --data FLICKR8K_FOLDER "
+        f"--encoder-weights {pathlib.Path(args.encoder_weights).name} "
+        f"--output presets/{args.output.name}"
     )
+    options = {"feature_cache": args.feature_cache, "command": command}
+    first = args.output.with_name(f"{args.output.name}.first")
+    if not (first / "training.json").exists():
+        train_captioner(train, dev, first, RECIPE, encoder_weights=args.encoder_weights, **options)
+    captioner = ImageCaptioner.from_preset(first)
+    train_captioner(train, dev, args.output, POLISH, captioner=captioner, **options)
 
     folder = None if args.feature_cache == "auto" else args.feature_cache
     captions = caption_dataset(

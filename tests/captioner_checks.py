@@ -22,11 +22,20 @@ def save_pictures(folder, count, suffix=".png"):
     return paths
 
 
-def sharpen(captioner, factor=3.0):
-    """Makes an untrained captioner decided: its captions differ, and rounding changes none."""
-    for weight in captioner.backbone.decoder.weights:
-        if weight.path.endswith("kernel"):
-            weight.assign(weight * factor)
+def sharpen(captioner, seed=1, factor=3.0):
+    """Makes an untrained captioner decided: its captions differ, and rounding changes none.
+
+    The weights are NumPy's, so that the captions are the same on every backend.
+    """
+    rng = np.random.default_rng(seed)
+    for weight in captioner.backbone.weights:
+        if len(weight.shape) > 1:
+            fan_in = np.prod(weight.shape[:-1])
+            weight.assign(rng.normal(scale=factor / np.sqrt(fan_in), size=tuple(weight.shape)))
+    output = captioner.backbone.decoder.vocabulary_output
+    # Some captions end early.
+    end = np.eye(output.units)[captioner.preprocessor.tokenizer.end_token_id]
+    output.bias.assign(2.0 * end)
     return captioner
 
 

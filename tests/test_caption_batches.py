@@ -87,9 +87,9 @@ def test_shapes_and_dtypes():
 
 def test_literal_rows():
     x, y, weight = new_batches([["w3 w0 w5"], ["w1"]], batch_size=2, shuffle=False)[0]
-    assert x["token_ids"].tolist() == [[1, 5, 2, 0], [1, 7, 4, 9]]
-    assert y.tolist() == [[5, 2, 0, 0], [7, 4, 9, 2]]
-    assert weight.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+    assert x["token_ids"].tolist() == [[1, 7, 4, 9], [1, 5, 2, 0]]
+    assert y.tolist() == [[7, 4, 9, 2], [5, 2, 0, 0]]
+    assert weight.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert x["padding_mask"].tolist() == (weight > 0).tolist()
 
 
@@ -114,16 +114,33 @@ def test_similar_lengths_together():
     rng = np.random.default_rng(11)
     captions = [[" ".join(rng.choice(WORDS, size=rng.integers(1, 11)))] for _ in range(200)]
     batches = new_batches(captions, batch_size=8)
-    lengths = [np.unique(weight.sum(axis=1)) for _, _, weight in map(batches.__getitem__, range(9))]
-    spreads = [of_batch[-1] - of_batch[of_batch > 0][0] for of_batch in lengths]
-    assert max(spreads) <= 2
+    # Lengths are rounded up to 4, 8 and 12: three groups, so at most two batches are mixed.
+    groups = [
+        {int(-(-n // 4)) for n in weight.sum(axis=1) if n}
+        for _, _, weight in map(batches.__getitem__, range(len(batches)))
+    ]
+    assert sum(len(group) > 1 for group in groups) <= 2
     # All steps of all batches against the words in them: little is padding.
     steps = sum(batches[index][1].size for index in range(len(batches)))
     words = sum(batches[index][2].sum() for index in range(len(batches)))
-    assert words / steps > 0.75
+    assert words / steps > 0.7
     # And the batches are not in the order of their lengths.
     widths = [batches[index][1].shape[1] for index in range(len(batches))]
     assert widths != sorted(widths)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_lengths_are_the_same_every_epoch_and_show_in_the_first_two_batches(shuffle):
+    # Keras fixes on TensorFlow what the first two batches have in common.
+    short = [[f"w{a} w{b}"] for a in range(4) for b in range(4)]
+    captions = [*short, ["w1 w2 w3 w4 w5"], ["w5 w1 w2 w3 w4"], ["w0 " * 10], ["w1 " * 9]]
+    batches = new_batches(captions, batch_size=2, shuffle=shuffle)
+    epochs = []
+    for _ in range(4):
+        epochs.append([batches[i][1].shape[1] for i in range(len(batches))])
+        batches.on_epoch_end()
+    assert {tuple(sorted(lengths)) for lengths in epochs} == {(4,) * 8 + (8, 12)}
+    assert all(lengths[0] != lengths[1] for lengths in epochs)
 
 
 def test_the_seed_decides():
@@ -139,7 +156,8 @@ def test_another_order_next_epoch():
     batches.on_epoch_end()
     second = rows_of(batches)
     assert second != first
-    again.on_epoch_end()
+    # A training that is resumed starts there.
+    again.start_epoch(1)
     assert rows_of(again) == second
 
 

@@ -48,8 +48,10 @@ def write_flickr8k(folder, per_split=6):
         names = [f"{split}_{number}.jpg" for number in range(per_split)]
         for number, name in enumerate(names):
             save_picture(folder / "images" / name, start * per_split + number)
-            words = np.roll(CAPTIONS[number % 3].split(), number).tolist()
-            lines += [f"{name}#{place}\t{' '.join(words)} .\n" for place in range(2)]
+            words = CAPTIONS[number % 3].split()
+            for place in range(2):
+                text = " ".join(np.roll(words, number + place).tolist())
+                lines.append(f"{name}#{place}\t{text} .\n")
         (folder / f"Flickr_8k.{split}Images.txt").write_text("\n".join(names))
     (folder / "Flickr8k.token.txt").write_text("".join(lines))
 
@@ -63,7 +65,7 @@ def test_there_are_examples():
     assert has_examples(ROOT / "docs" / "training.md")
 
 
-@pytest.mark.parametrize("path", filter(has_examples, FILES), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*filter(has_examples, FILES)], ids=lambda path: path.name)
 def test_examples(path, work, monkeypatch):
     if "plot" in path.read_text(encoding="utf-8"):
         matplotlib = pytest.importorskip("matplotlib", reason="the extra `plots` draws")

@@ -190,5 +190,5 @@ def test_load_weights_of_another_size(folder):
     config = json.loads(path.read_text())
     config["config"]["backbone"]["config"]["hidden_dim"] = 11
     path.write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"[Ss]hape"):
+    with pytest.raises(ValueError, match="could not be loaded"):
         ImageCaptioner.from_preset(folder)

@@ -122,9 +122,9 @@ def test_mixed_precision(folder, captioner, pictures):
     assert all(loaded.generate(pictures, num_beams=3))
 
 
-def test_arguments_of_the_backbone(folder):
-    loaded = ImageCaptioner.from_preset(folder, dropout=0.1)
-    assert loaded.backbone.decoder.dropout == 0.1
+def test_unknown_arguments(folder):
+    with pytest.raises(ValueError, match="'dropoff'"):
+        ImageCaptioner.from_preset(folder, dropoff=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+from keras_showattend.data.image_files import find_files
 from keras_showattend.data.report import (
     CAPTION_NOT_TEXT,
     DUPLICATE_CAPTION,
@@ -245,7 +246,7 @@ class CaptionCollector:
     def finish(self, source: str, folders: Sequence[str], strict: bool) -> CaptionDataset:
         """Look for the files in the likeliest of `folders`, and report to the reader's caller."""
         paths = {key: image for key, image in self._images.items() if isinstance(image, str)}
-        present = _best_folder(paths, folders)
+        present = find_files(paths, folders)
         items = {}
         for name, image in self._images.items():
             if name in paths and name not in present:
@@ -279,25 +280,3 @@ class CaptionCollector:
             # 3 is the line that called the reader.
             warnings.warn(f"Left out of {source}:\n{report}", UserWarning, stacklevel=3)
         return CaptionDataset(items.values(), splits, report)
-
-
-def _best_folder(paths: Mapping[str, str], folders: Sequence[str]) -> dict[str, str]:
-    """Return the paths that exist, name -> full path, under the folder that holds most of them."""
-    # One listing a folder: a stat for each of 40,000 files takes minutes on a network disk.
-    listings: dict[str, frozenset[str]] = {}
-    best: dict[str, str] = {}
-    for folder in folders:
-        present = {}
-        for name, path in paths.items():
-            full = os.path.join(folder, path)
-            parent, base = os.path.split(full)
-            if parent not in listings:
-                try:
-                    listings[parent] = frozenset(os.listdir(parent or os.curdir))
-                except (OSError, ValueError):
-                    listings[parent] = frozenset()
-            if base in listings[parent]:
-                present[name] = full
-        if len(present) > len(best):
-            best = present
-    return best

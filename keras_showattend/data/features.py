@@ -187,15 +187,23 @@ def _encoding_function(encoder, image_converter):
 
 
 def _encoder_digest(encoder, image_converter):
-    digest = hashlib.sha256()
-    converter = {
-        k: v for k, v in image_converter.get_config().items() if k not in ("name", "dtype")
-    }
-    digest.update(json.dumps(converter, sort_keys=True, default=str).encode())
-    digest.update(f"{encoder.output_layer} {encoder.compute_dtype}".encode())
+    converter = _nameless(image_converter.get_config())
+    layers = [
+        (type(layer).__name__, _nameless(layer.get_config())) for layer in encoder.features.layers
+    ]
+    parts = (converter, layers, encoder.output_layer, encoder.compute_dtype)
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
     for weight in encoder.features.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
+        # In the precision of stored presets and of the features, so that a captioner that
+        # was saved in float16 and loaded again finds the features of the original.
+        values = np.asarray(keras.ops.convert_to_numpy(weight), dtype="float16")
+        digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def _nameless(config):
+    # Names are numbered as layers are made, and differ from one run to the next.
+    return {k: v for k, v in config.items() if k not in ("name", "dtype", "trainable")}
 
 
 def open_cache(captioner, feature_cache):

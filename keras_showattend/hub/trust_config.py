@@ -99,7 +99,9 @@ def _check_value(value: Any, path: pathlib.Path, key: str = "") -> None:
             _check_value(item, path, name)
     elif isinstance(value, list):
         numbers = [abs(n) for n in value if isinstance(n, int) and n]
-        if math.prod(numbers[:16]) > LARGEST_SHAPE:
+        # Other lists, such as VGG's filters of each block, are not multiplied by anyone.
+        is_shape = key.endswith(("shape", "size"))
+        if is_shape and math.prod(numbers[:16]) > LARGEST_SHAPE:
             raise _refusal("must not declare a shape beyond reason", path, value)
         for item in value:
             _check_value(item, path, key)

@@ -214,7 +214,7 @@ class ImageCaptioner(TrainableCaptioner):
                 of a folder that `save_to_preset` wrote, or a handle such as
                 `"hf://user/name"` or `"hf://user/name@revision"`.
             load_weights: bool. False gives the same architecture with fresh weights.
-            **kwargs: `dtype`, and arguments of the backbone that replace saved ones.
+            **kwargs: `dtype` or policy of the computation, e.g. `"mixed_bfloat16"`.
 
         Raises:
             ValueError: for an unknown name, or a folder that is incomplete or newer than

@@ -21,6 +21,7 @@ def train_captioner(
     output,
     recipe=None,
     *,
+    captioner=None,
     encoder_weights="imagenet",
     feature_cache="auto",
     patience=None,
@@ -38,6 +39,8 @@ def train_captioner(
             CIDEr is the one that is kept.
         output: path of the preset folder.
         recipe: a `Recipe`. Defaults to `Recipe()`.
+        captioner: an `ImageCaptioner` to go on from, with its architecture and vocabulary;
+            the recipe's are then not used. None starts anew.
         encoder_weights: see `create_captioner`.
         feature_cache: folder of the feature cache, or `"auto"`.
         patience: int or None. Epochs without a better CIDEr after which to stop.
@@ -63,7 +66,8 @@ def train_captioner(
     work = work_folder(output)
     _claim(work, recipe)
     keras.utils.set_random_seed(recipe.seed)
-    captioner = untrained_captioner(dataset, recipe, encoder_weights)
+    if captioner is None:
+        captioner = untrained_captioner(dataset, recipe, encoder_weights)
     # Features are computed once, so the encoder stays as it is even without weights.
     captioner.backbone.image_encoder.trainable = False
     cache = captioner.feature_cache(
@@ -92,10 +96,15 @@ def train_captioner(
     )
     log = keras.callbacks.CSVLogger(work / "epochs.csv", append=True)
     backup = keras.callbacks.BackupAndRestore(work / "backup", double_checkpoint=True)
+    # A resumed training goes on with the order of its epoch and not with that of the first.
+    order = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
+    )
+    # The backup comes before the average takes the weights' place, and the scores after.
+    average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema_momentum else []
+    callbacks = [backup, *average, scores, log, order]
     try:
-        captioner.fit(
-            batches, epochs=recipe.epochs, callbacks=[scores, log, backup], verbose=verbose
-        )
+        captioner.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=verbose)
     finally:
         if log.csv_file is not None:
             # Keras closes it only after a training that was not interrupted.
@@ -171,4 +180,5 @@ def _optimizer(recipe, steps_per_epoch):
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
+    average = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
+    return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm, **average)

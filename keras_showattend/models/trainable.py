@@ -145,6 +145,9 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         options = {"feature_cache": feature_cache, "batch_size": batch_size or 64, "seed": seed}
         data = self._batches(x, random_flip=random_flip, **options)
         validation = self._batches(validation_data, shuffle=False, **options)
+        if not isinstance(data, PreprocessedBatches):
+            # Shuffled by the seed or by the user; Keras would do it again, or warn.
+            kwargs.setdefault("shuffle", False)
         if isinstance(data, keras.utils.PyDataset):
             # KerasHub would preprocess again what is preprocessed already.
             return keras.Model.fit(self, data, validation_data=validation, **kwargs)
@@ -195,6 +198,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         """What `.keras` files keep of `compile`; KerasHub's would lose the sampler."""
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "loss": keras.saving.serialize_keras_object(self.loss),
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "doubly_stochastic_weight": self.doubly_stochastic_weight,
             "has_optimizer_state": self.optimizer.built,
@@ -205,6 +209,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         config = dict(config)
         has_optimizer_state = config.pop("has_optimizer_state")
         config["optimizer"] = keras.saving.deserialize_keras_object(config["optimizer"])
+        config["loss"] = keras.saving.deserialize_keras_object(config["loss"])
         config["sampler"] = keras_hub.samplers.get(config["sampler"])
         self.compile(**config)
         if has_optimizer_state:

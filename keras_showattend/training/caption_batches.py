@@ -3,9 +3,6 @@
 import keras
 import numpy as np
 
-# Batches whose captions are sorted by length together: enough for little padding, few
-# enough that an epoch stays well shuffled.
-_SORTED_TOGETHER = 32
 # Lengths are rounded up to a multiple, so that compiled backends see few shapes.
 _LENGTH_STEP = 4
 
@@ -65,12 +62,13 @@ class CaptionBatches(keras.utils.PyDataset):
         self.random_flip = random_flip
         self.seed = seed
         self.epoch = 0
-        longest = preprocessor.sequence_length - 1
         pairs = [(i, text) for i, texts in enumerate(dataset.captions) for text in texts]
         self._image_of = np.array([index for index, _ in pairs])
         tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
         self._tokens = tokens
-        self._lengths = np.array([min(len(ids), longest) + 1 for ids in tokens])
+        steps = np.array([len(ids) + 1 for ids in tokens])
+        steps = -(-steps // _LENGTH_STEP) * _LENGTH_STEP
+        self._lengths = np.minimum(steps, preprocessor.sequence_length)
         self._plan_epoch()
 
     def _plan_epoch(self):
@@ -78,19 +76,17 @@ class CaptionBatches(keras.utils.PyDataset):
         order = np.arange(len(self._tokens))
         if self.shuffle:
             order = rng.permutation(order)
-            step = self.batch_size * _SORTED_TOGETHER
-            order = np.concatenate(
-                [
-                    part[np.argsort(self._lengths[part], kind="stable")]
-                    for part in np.split(order, np.arange(step, len(order), step))
-                ]
-            )
-        else:
-            order = order[np.argsort(self._lengths, kind="stable")]
+        order = order[np.argsort(self._lengths[order], kind="stable")]
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
         self._batches = np.split(order, cuts)
         if self.shuffle:
             self._batches = [self._batches[i] for i in rng.permutation(len(self._batches))]
+        # On TensorFlow Keras takes a dimension that is the same in the first two batches
+        # for fixed. Every epoch has the same lengths, so two that differ do for all.
+        lengths = [self._lengths[rows].max() for rows in self._batches]
+        other = next((i for i, n in enumerate(lengths) if n != lengths[0]), 0)
+        if other > 1:
+            self._batches[1], self._batches[other] = self._batches[other], self._batches[1]
         self._flips = (
             rng.random(len(order)) < 0.5 if self.random_flip else np.zeros(len(order), bool)
         )
@@ -98,20 +94,23 @@ class CaptionBatches(keras.utils.PyDataset):
     def __len__(self):
         return len(self._batches)
 
-    def on_epoch_end(self):
-        """Draws the next epoch's order and flips."""
-        self.epoch += 1
+    def start_epoch(self, epoch):
+        """Draws the order and flips of an epoch, from 0; for a training that is resumed."""
+        self.epoch = epoch
         if self.shuffle or self.random_flip:
             self._plan_epoch()
+
+    def on_epoch_end(self):
+        """Draws the next epoch's order and flips."""
+        self.start_epoch(self.epoch + 1)
 
     def __getitem__(self, index):
         rows = self._batches[index]
         surplus = self.batch_size - len(rows)
         if surplus:
             rows = np.concatenate([rows, np.full(surplus, rows[0])])
-        length = -(-self._lengths[rows].max() // _LENGTH_STEP) * _LENGTH_STEP
-        length = min(length, self.preprocessor.sequence_length)
-        packed = self.preprocessor.pack([self._tokens[row] for row in rows], int(length))
+        length = int(self._lengths[rows].max())
+        packed = self.preprocessor.pack([self._tokens[row] for row in rows], length)
         parts = self.preprocessor.shift(packed)
         weight = parts["sample_weight"]
         weight[self.batch_size - surplus :] = 0

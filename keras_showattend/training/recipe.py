@@ -23,6 +23,8 @@ class Recipe:
         learning_rate: of Adam, at the end of the warm-up; it falls to 0 along a cosine
             (Loshchilov and Hutter 2017, arXiv 1608.03983).
         warmup_epochs: epochs in which the rate rises from 0.
+        ema_momentum: of the exponential moving average of the weights (Polyak and Juditsky
+            1992) that is scored and kept in place of the weights themselves; 0 for none.
         clip_norm: largest global norm of the gradients (Pascanu et al. 2013).
         label_smoothing: see `CaptionCrossentropy`.
         doubly_stochastic_weight: see `doubly_stochastic_penalty`.
@@ -45,6 +47,7 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_epochs: float = 0.5
+    ema_momentum: float = 0.0
     clip_norm: float = 5.0
     label_smoothing: float = 0.1
     doubly_stochastic_weight: float = 0.0
