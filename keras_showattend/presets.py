@@ -51,22 +51,22 @@ _REGISTRY = {
         Preset(
             name="vgg16_gru_flickr8k",
             description="VGG16 at 7 x 7 places and a GRU decoder, trained on Flickr8k.",
-            parameters=0,
-            megabytes=0.0,
+            parameters=20_994_861,
+            megabytes=42.1,
             license="Apache-2.0 AND CC-BY-4.0",
             origin="VGG16 by the Visual Geometry Group, Oxford (ImageNet, CC BY 4.0), frozen; "
             "decoder by examples/train_flickr8k.py",
-            digest="",
-            scores={},
+            digest="77c40232dedb59ebb72a719c72bc8a85ebd3879a5059675ebd4a93505131796d",
+            scores={"bleu_4": 0.2015, "meteor": 0.1991, "rouge_l": 0.4571, "cider": 0.5079},
         ),
         Preset(
             name="vgg19_gru_flickr8k",
             description="The same captions from a VGG19 that can be trained further.",
-            parameters=0,
+            parameters=26_304_557,
             license="Apache-2.0 AND CC-BY-4.0",
             origin="VGG19 grown from vgg16_gru_flickr8k by three identity convolutions "
             "(Net2Net, arXiv 1511.05641), not VGG19's own ImageNet weights",
-            scores={},
+            scores={"bleu_4": 0.2015, "meteor": 0.1991, "rouge_l": 0.4571, "cider": 0.5079},
             grown_from="vgg16_gru_flickr8k",
         ),
     )
