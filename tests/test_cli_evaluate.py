@@ -74,7 +74,8 @@ def test_explain_gives_the_caption_of_generate(tiny_preset, photos, tmp_path, ca
     assert content["caption"] == caption
     for word in content["words"]:
         assert np.sum(word["attention_weights"]) == pytest.approx(1, abs=1e-4)
-    assert Image.open(outputs[2]).n_frames >= len(content["words"])
+    with Image.open(outputs[2]) as animation:
+        assert animation.n_frames >= len(content["words"])
 
 
 def test_explain_refuses_an_unknown_ending(tiny_preset, photos, capsys):

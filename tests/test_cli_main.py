@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from keras_showattend import __version__, presets
+from keras_showattend import __version__
 from keras_showattend.cli import main as cli
 
 pytest_plugins = ["cli_fixtures"]
@@ -52,37 +52,26 @@ def test_debug_shows_the_traceback(capsys):
     assert error.splitlines()[-1].startswith("keras-showattend: error: Each argument is")
 
 
-@pytest.fixture
-def bundled(tmp_path, monkeypatch):
-    for name in ("second", "first"):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "weights").write_bytes(bytes(2_500_000))
-        (folder / "metadata.json").write_text(
-            json.dumps({"description": f"The {name} é one.", "license": "Apache-2.0"}), "utf-8"
-        )
-    monkeypatch.setattr(presets, "BUNDLED", tmp_path)
-
-
-def test_presets_table(bundled, capsys):
+def test_presets_table(capsys):
     assert cli.main(["presets"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "NAME    SIZE    LICENCE     DESCRIPTION",
-        "first   2.5 MB  Apache-2.0  The first é one.",
-        "second  2.5 MB  Apache-2.0  The second é one.",
+    header, first, second = capsys.readouterr().out.splitlines()[:3]
+    assert header.split() == [
+        "NAME",
+        "PARAMETERS",
+        "SIZE",
+        "CIDER",
+        "LICENCE",
+        "LOCATION",
+        "DESCRIPTION",
     ]
+    assert first.startswith("vgg16_gru_flickr8k  21.0 M ")
+    assert "grown from vgg16_gru_flickr8k" in second
 
 
-def test_presets_json(bundled, capsys):
+def test_presets_json(capsys):
     assert cli.main(["presets", "--json"]) == 0
-    first, second = json.loads(capsys.readouterr().out)
-    assert (first["name"], second["name"]) == ("first", "second")
-    assert first["license"] == "Apache-2.0"
-    assert first["size_bytes"] > 2_500_000
-
-
-def test_no_presets(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(presets, "BUNDLED", tmp_path)
-    assert cli.main(["presets"]) == 0
-    output = capsys.readouterr()
-    assert (output.out, output.err[:31]) == ("", "keras-showattend: no presets ca")
+    first, second = json.loads(capsys.readouterr().out)[:2]
+    assert (first["name"], second["name"]) == ("vgg16_gru_flickr8k", "vgg19_gru_flickr8k")
+    assert first["license"] == "Apache-2.0 AND CC-BY-4.0"
+    assert len(first["digest"]) == 64
+    assert second["grown_from"] == first["name"]

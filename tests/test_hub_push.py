@@ -272,7 +272,7 @@ def test_optimizer_state_is_not_sent(preset):
 def test_bad_arguments(preset, tmp_path):
     with pytest.raises(ValueError, match="sent as it is"):
         push_to_hub(preset, "alice/tiny", weights_dtype="float16", dry_run=True)
-    with pytest.raises(ValueError, match="bundled name"):
+    with pytest.raises(ValueError, match="known name"):
         push_to_hub(tmp_path / "nothing", "alice/tiny", dry_run=True)
     with pytest.raises(ValueError, match="`evaluation` must be"):
         push_to_hub(preset, "alice/tiny", evaluation=tmp_path / "no.json", dry_run=True)

@@ -24,6 +24,7 @@ def test_defaults():
         "batch_size": 64,
         "learning_rate": 1e-3,
         "warmup_epochs": 0.5,
+        "ema_momentum": 0.0,
         "clip_norm": 5.0,
         "label_smoothing": 0.1,
         "doubly_stochastic_weight": 0.0,

@@ -100,9 +100,12 @@ def train_captioner(
     order = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
     )
-    # The backup comes before the average takes the weights' place, and the scores after.
-    average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema_momentum else []
-    callbacks = [backup, *average, scores, log, order]
+    if recipe.ema_momentum:
+        # The backup comes before the average takes the weights' place, and the scores after.
+        callbacks = [backup, keras.callbacks.SwapEMAWeights(swap_on_epoch=True), scores, log, order]
+    else:
+        # An epoch counts as done when its scores are known.
+        callbacks = [scores, log, backup, order]
     try:
         captioner.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=verbose)
     finally:
