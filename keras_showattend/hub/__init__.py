@@ -5,21 +5,15 @@
 here imports Keras.
 """
 
-import importlib
+from keras_showattend._lazy import lazy_names
 
-_EXPORTS = {
+# `presets` checks every folder; only who pushes or pulls needs huggingface_hub.
+_NAMES = {
     "HubError": "errors",
     "check_preset": "trust",
     "download_preset": "pull",
     "model_card": "card",
     "push_to_hub": "push",
 }
-
-__all__ = ["HubError", "check_preset", "download_preset", "model_card", "push_to_hub"]
-
-
-def __getattr__(name):
-    # `presets` checks every folder; only who pushes or pulls needs huggingface_hub.
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)

@@ -50,9 +50,7 @@ def beam_search(
         surplus beams have a log-probability below -1e8.
     """
     ids = ops.arange(vocabulary_size)
-    forbidden = ops.zeros((vocabulary_size,), "float32")
-    for token_id in {*forbidden_ids, pad_id, start_id}:
-        forbidden = ops.where(ops.equal(ids, token_id), IMPOSSIBLE, forbidden)
+    forbidden = penalize({*forbidden_ids, pad_id, start_id}, vocabulary_size)
     frozen = ops.where(ops.equal(ids, pad_id), 0.0, IMPOSSIBLE)
 
     grid = (batch_size, num_beams)
@@ -104,3 +102,20 @@ def beam_search(
         "log_probabilities": ops.take_along_axis(log_probs, order, axis=1),
         "scores": scores,
     }
+
+
+def penalize(token_ids, vocabulary_size):
+    """What to add to log-probabilities or logits so that some tokens never win.
+
+    Args:
+        token_ids: iterable of int.
+        vocabulary_size: int. V.
+
+    Returns:
+        float32[V], `IMPOSSIBLE` at those tokens and 0 elsewhere.
+    """
+    ids = ops.arange(vocabulary_size)
+    penalties = ops.zeros((vocabulary_size,), "float32")
+    for token_id in token_ids:
+        penalties = ops.where(ops.equal(ids, token_id), IMPOSSIBLE, penalties)
+    return penalties

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_showattend.search.beam_search import IMPOSSIBLE, beam_search
+from keras_showattend.search.beam_search import beam_search, penalize
 
 
 class CaptionSearch(keras.Model):
@@ -88,10 +88,7 @@ class CaptionSearch(keras.Model):
         decoder = self.backbone.decoder
         batch_size = ops.shape(annotations)[0]
         memory, states = decoder.begin(annotations)
-        ids = ops.arange(decoder.vocabulary_size)
-        forbidden = ops.zeros((decoder.vocabulary_size,), "float32")
-        for token_id in self.forbidden_ids:
-            forbidden = ops.where(ops.equal(ids, token_id), IMPOSSIBLE, forbidden)
+        forbidden = penalize(self.forbidden_ids, decoder.vocabulary_size)
 
         def next(prompt, states, index):
             last = ops.take(prompt, index - 1, axis=1)
