@@ -39,6 +39,9 @@ class CaptionDecoder(keras.layers.Layer):
         token_ids: int32[B, T]. The words so far; the first is the start token.
         annotations: float[B, L, D]. From an `ImageEncoder`.
         annotation_mask: bool[B, L], False where a place must not be looked at.
+        image_index: int32[B] or None. Which of I images each caption is of; annotations and
+            mask are then [I, ...], and what depends on the image alone is computed once
+            for all of its captions.
         training: bool. Whether dropout is applied.
 
     Returns:
@@ -179,9 +182,13 @@ class CaptionDecoder(keras.layers.Layer):
         (hidden_state, context, attention_weights), states = self.cell(embedding, states, **memory)
         return self._logits(embedding, hidden_state, context), attention_weights, states
 
-    def call(self, token_ids, annotations, annotation_mask=None, training=None):
+    def call(self, token_ids, annotations, annotation_mask=None, image_index=None, training=None):
         """Teacher forcing over whole captions; see the class docstring."""
         memory, states = self.begin(annotations, annotation_mask)
+        if image_index is not None:
+            memory, states = keras.tree.map_structure(
+                lambda tensor: ops.take(tensor, image_index, axis=0), (memory, states)
+            )
         embeddings = self.embedding_dropout(self.token_embedding(token_ids), training=training)
         (hidden_states, contexts, attention_weights), _ = scan_time(
             lambda embedding, states: self.cell(embedding, states, **memory), states, embeddings
@@ -196,7 +203,9 @@ class CaptionDecoder(keras.layers.Layer):
         output = self.output_dropout(output, training=training)
         return ops.cast(self.vocabulary_output(output), "float32")
 
-    def compute_output_spec(self, token_ids, annotations, annotation_mask=None, training=None):
+    def compute_output_spec(
+        self, token_ids, annotations, annotation_mask=None, image_index=None, training=None
+    ):
         """Symbolic outputs, without tracing the loop."""
         batch, length = token_ids.shape
         return {

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 
 import keras
 from keras import ops
@@ -84,6 +85,9 @@ class ImageEncoder(keras.layers.Layer):
         self.features = keras.Model(backbone.inputs[0], output, name="features")
         # The layers are younger than the flag that `Layer.__init__` was given.
         self.features.trainable = self.trainable
+        self._last_frozen = None
+        # In a function: a dict of models would be tracked, and its weights saved again.
+        self.part_after = functools.cache(self._part_after)
 
     @property
     def annotation_dim(self):
@@ -94,12 +98,95 @@ class ImageEncoder(keras.layers.Layer):
         """Rows and columns of the feature map, `(h, w)`, for images `(height, width)`."""
         return self.features.compute_output_shape((None, *image_size, 3))[1:3]
 
+    @property
+    def last_frozen(self):
+        """Name of the last layer that does not learn; None if all learn.
+
+        What comes out of it is the same in every epoch and can be computed once.
+        """
+        if not self.trainable:
+            return self.features.layers[-1].name
+        return self._last_frozen
+
+    def unfreeze(self, after=None):
+        """Lets the encoder learn, or the part of it that follows a layer.
+
+        Fine-tuning from the last block down is section 5.4 of Xu et al. 2015 turned round:
+        they kept the whole network fixed. `trainable = False` freezes it again.
+
+        Args:
+            after: name of the last layer that stays as it is, such as `"block4_pool"` of a
+                VGG; every layer it depends on stays, too. None lets all layers learn.
+
+        Raises:
+            ValueError: if there is no layer `after` with layers behind it through which
+                alone the images reach the output.
+        """
+        names = [layer.name for layer in self.features.layers]
+        if after is not None and after not in names[:-1]:
+            raise ValueError(
+                "`after` must name a layer of the encoder before its last one, one of "
+                f"{names[:-1]}. Received: after={after!r}"
+            )
+        # A layer that others bypass is refused before anything is changed.
+        learning = None if after is None else self.part_after(after)
+        self.trainable = True
+        if learning is not None:
+            kept = {layer.name for layer in learning.layers}
+            for layer in self.features.layers:
+                layer.trainable = layer.name in kept
+        self._last_frozen = after
+
+    def part_until(self, layer_name):
+        """An `ImageEncoder` with the same weights that ends with one of the layers."""
+        if layer_name == self.features.layers[-1].name:
+            return self
+        return ImageEncoder(self.features, layer_name, dtype=self.dtype_policy, trainable=False)
+
+    def _part_after(self, layer_name):
+        """The layers behind one of them, with the same weights.
+
+        Args:
+            layer_name: str.
+
+        Returns:
+            `keras.Model` from float[B, h, w, C], of any height and width, to the feature
+            map float[B, h', w', D].
+        """
+        start = self.features.get_layer(layer_name).output
+        try:
+            part = keras.Model(start, self.features.output)
+        except ValueError as error:
+            raise ValueError(
+                "The encoder can be cut only at a layer through which everything flows. "
+                f"Name another one. Received: {layer_name!r}"
+            ) from error
+        return keras.models.clone_model(
+            part,
+            input_tensors=keras.Input((None, None, start.shape[-1]), dtype=start.dtype),
+            clone_function=lambda layer: layer,
+        )
+
+    def finish(self, features, layer_name):
+        """Annotations from what `part_until(layer_name)` gave, or a window of it.
+
+        Args:
+            features: float[B, h, w, C], the output of that layer.
+            layer_name: str.
+
+        Returns:
+            float[B, L, D].
+        """
+        return self._annotations(self.part_after(layer_name)(features))
+
     def build(self, images_shape):
         """The backbone's weights exist already."""
 
     def call(self, images, training=None):
         """Encodes; see the class docstring."""
-        features = self.features(images, training=training)
+        return self._annotations(self.features(images, training=training))
+
+    def _annotations(self, features):
         shape = ops.shape(features)
         # -1 for the batch keeps the number of places static inside a traced graph.
         return ops.reshape(features, (-1, shape[1] * shape[2], self.annotation_dim))

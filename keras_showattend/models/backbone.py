@@ -85,6 +85,11 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         self.image_shape = tuple(image_shape)
 
     @property
+    def vocabulary_size(self):
+        """Number V of tokens."""
+        return self.decoder.vocabulary_size
+
+    @property
     def token_embedding(self):
         """The `keras.layers.Embedding` of the tokens."""
         return self.decoder.token_embedding
@@ -93,6 +98,40 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
     def grid_shape(self):
         """Rows and columns of the places that attention weighs."""
         return self.image_encoder.grid_shape(self.image_shape[:2])
+
+    def annotate(self, inputs, training=None):
+        """Annotations of images, from as far as they have been computed already.
+
+        Args:
+            inputs: dict with one of `annotations` float[B, L, D], `frozen_features`
+                float[B, h, w, C] (what comes out of `image_encoder.last_frozen`, or a
+                window of it) and `images` float[B, H, W, 3].
+            training: bool.
+
+        Returns:
+            float[B, L, D].
+        """
+        if "annotations" in inputs:
+            return inputs["annotations"]
+        encoder = self.image_encoder
+        if "frozen_features" in inputs:
+            return encoder.finish(inputs["frozen_features"], encoder.last_frozen)
+        return encoder(inputs["images"], training=training)
+
+    def begin(self, inputs):
+        """What a search starts from.
+
+        Args:
+            inputs: dict; see `annotate`.
+
+        Returns:
+            Tuple `(memory, states)` of `CaptionDecoder.begin`.
+        """
+        return self.decoder.begin(self.annotate(inputs))
+
+    def step(self, token_ids, states, memory):
+        """One word of a search; see `CaptionDecoder.step`."""
+        return self.decoder.step(token_ids, states, memory)
 
     def get_config(self):
         """Arguments that rebuild the backbone, its encoder included."""

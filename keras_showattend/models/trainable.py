@@ -35,10 +35,12 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
 
     def call(self, inputs, training=None):
         """Teacher forcing; see the class docstring."""
-        annotations = inputs.get("annotations")
-        if annotations is None:
-            annotations = self.backbone.image_encoder(inputs["images"], training=training)
-        outputs = self.backbone.decoder(inputs["token_ids"], annotations, training=training)
+        outputs = self.backbone.decoder(
+            inputs["token_ids"],
+            self.backbone.annotate(inputs, training),
+            image_index=inputs.get("image_index"),
+            training=training,
+        )
         if training and self.doubly_stochastic_weight:
             penalty = doubly_stochastic_penalty(
                 outputs["attention_weights"], inputs["padding_mask"]
