@@ -1,4 +1,4 @@
-"""Trains the bundled preset `vgg16_gru_flickr8k` on Flickr8k.
+"""Trains the bundled preset `vgg16_gru_flickr8k` on Flickr8k, in the four stages of its recipe.
 
     python examples/train_flickr8k.py --data FLICKR8K_FOLDER --output presets/vgg16_gru_flickr8k
 
@@ -8,42 +8,13 @@ the same command goes on with the epoch that was not finished.
 """
 
 import argparse
-import dataclasses
 import pathlib
 
-from keras_showattend import ImageCaptioner, metrics, read_flickr8k
+from keras_showattend import metrics, read_flickr8k
 from keras_showattend.models import train_captioner
-from keras_showattend.training import Recipe, caption_dataset
+from keras_showattend.training import caption_dataset, load_recipes
 
-RECIPE = Recipe(
-    encoder="vgg16",
-    grid=7,
-    decoder="gru",
-    embedding_dim=512,
-    hidden_dim=512,
-    attention_dim=512,
-    dropout=0.5,
-    min_count=5,
-    sequence_length=32,
-    epochs=10,
-    batch_size=64,
-    learning_rate=1e-3,
-    warmup_epochs=0.5,
-    clip_norm=5.0,
-    label_smoothing=0.1,
-    doubly_stochastic_weight=0.0,
-    random_flip=True,
-    # Half the time of float32 on processors that know bfloat16, and the same captions.
-    feature_dtype="mixed_bfloat16",
-    num_beams=5,
-    length_penalty=0.7,
-    seed=0,
-)
-
-# From the best epoch on, in small steps, with the average of the weights scored and kept.
-POLISH = dataclasses.replace(
-    RECIPE, epochs=2, learning_rate=3e-4, warmup_epochs=0.1, ema_momentum=0.998, seed=1
-)
+RECIPE = "vgg16_gru_flickr8k"
 
 
 def main():
@@ -56,28 +27,26 @@ def main():
     args = parser.parse_args()
 
     dataset = read_flickr8k(args.data)
-    dev = dataset.split("dev")
-    train = dataset.split("train")
-    # Goes into the preset; names of folders on this machine do not belong there.
-    command = (
-        "python examples/train_flickr8k.py --data FLICKR8K_FOLDER "
+    train, dev = dataset.split("train"), dataset.split("dev")
+    stages = load_recipes(RECIPE)
+    captioner = train_captioner(
+        train,
+        dev,
+        args.output,
+        stages,
+        encoder_weights=args.encoder_weights,
+        feature_cache=args.feature_cache,
+        # Goes into the preset; names of folders on this machine do not belong there.
+        command="python examples/train_flickr8k.py --data FLICKR8K_FOLDER "
         f"--encoder-weights {pathlib.Path(args.encoder_weights).name} "
-        f"--output presets/{args.output.name}"
+        f"--output presets/{args.output.name}",
     )
-    options = {"feature_cache": args.feature_cache, "command": command}
-    first = args.output.with_name(f"{args.output.name}.first")
-    if not (first / "training.json").exists():
-        train_captioner(train, dev, first, RECIPE, encoder_weights=args.encoder_weights, **options)
-    captioner = ImageCaptioner.from_preset(first)
-    train_captioner(train, dev, args.output, POLISH, captioner=captioner, **options)
-
-    folder = None if args.feature_cache == "auto" else args.feature_cache
     captions = caption_dataset(
         captioner,
         dev,
-        feature_cache=captioner.feature_cache(folder, dtype=RECIPE.feature_dtype),
-        num_beams=RECIPE.num_beams,
-        length_penalty=RECIPE.length_penalty,
+        feature_cache=args.feature_cache,
+        num_beams=stages[-1].num_beams,
+        length_penalty=stages[-1].length_penalty,
     )
     for name, score in metrics.score_captions(captions, dev.references()).items():
         print(f"{name:12} {100 * score:5.1f}")

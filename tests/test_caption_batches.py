@@ -14,7 +14,7 @@ from keras_showattend.preprocessing import (
     ImageCaptionerPreprocessor,
 )
 from keras_showattend.preprocessing.caption_tokenizer import SPECIAL_TOKENS
-from keras_showattend.training import CaptionBatches
+from keras_showattend.training import CaptionBatches, ImageInputs
 from keras_showattend.training.caption_batches import PreprocessedBatches
 
 WORDS = [f"w{number}" for number in range(30)]
@@ -46,9 +46,13 @@ def new_features(count, flipped=True):
 
 
 def new_batches(captions=None, **options):
-    dataset = new_dataset(captions)
+    dataset, preprocessor = new_dataset(captions), new_preprocessor()
     options = {"features": new_features(len(dataset)), "batch_size": 4, **options}
-    return CaptionBatches(dataset, new_preprocessor(), **options)
+    chance = {key: options.pop(key) for key in ("features", "random_flip") if key in options}
+    inputs = ImageInputs(
+        dataset.images, preprocessor.image_converter, seed=options.get("seed", 0), **chance
+    )
+    return CaptionBatches(dataset, preprocessor, inputs, **options)
 
 
 def rows_of(batches):
@@ -186,9 +190,9 @@ def test_flips_mirror_pixels():
     dataset = CaptionDataset.from_dict(
         {"images": [image], "captions": [[f"w{number}" for number in range(20)]]}
     )
-    batches = CaptionBatches(
-        dataset, new_preprocessor(scale=None), batch_size=20, random_flip=True, seed=2
-    )
+    preprocessor = new_preprocessor(scale=None)
+    inputs = ImageInputs(dataset.images, preprocessor.image_converter, random_flip=True, seed=2)
+    batches = CaptionBatches(dataset, preprocessor, inputs, batch_size=20)
     images = batches[0][0]["images"]
     left = images[:, 0, 0, 0]
     assert set(left.tolist()) == {0.0, 200.0}
@@ -216,9 +220,9 @@ def test_images_in_place_of_features():
 def test_captions_are_cut_at_the_sequence_length(sequence_length):
     text = " ".join(WORDS[:9])
     dataset = new_dataset([[text]])
-    batches = CaptionBatches(
-        dataset, new_preprocessor(sequence_length), new_features(1), batch_size=1
-    )
+    preprocessor = new_preprocessor(sequence_length)
+    inputs = ImageInputs(dataset.images, preprocessor.image_converter, new_features(1))
+    batches = CaptionBatches(dataset, preprocessor, inputs, batch_size=1)
     x, y, weight = batches[0]
     # Words w0, w1 ... and no end, which would be taught in the wrong place.
     assert y.tolist() == [list(range(4, 4 + sequence_length))]
@@ -232,9 +236,49 @@ def test_batch_size(batch_size):
         new_batches(batch_size=batch_size)
 
 
-def test_flips_need_mirrored_features():
-    with pytest.raises(ValueError, match="`random_flip` needs the features of mirrored images"):
-        new_batches(features=new_features(len(CAPTIONS), flipped=False), random_flip=True)
+def test_captions_share_their_image():
+    batches = new_batches(batch_size=4, shuffle=False, share_images=True)
+    found = collections.Counter()
+    for index in range(len(batches)):
+        x, y, weight = batches[index]
+        assert x["image_index"].dtype == "int32"
+        # 2, 2, 1 and 1 captions: four rows can touch all four images.
+        assert x["annotations"].shape == (4, L, D)
+        for place, ids, row_weight in zip(x["image_index"], y, weight, strict=True):
+            if row_weight.any():
+                caption = tuple(ids[ids > END] - 4)
+                found[int(x["annotations"][place, 0, 0]), caption] += 1
+    assert found == collections.Counter(
+        {
+            (0, (0, 1)): 1,
+            (0, (2,)): 1,
+            (1, (3, 4, 5)): 1,
+            (1, (6, 7, 8, 9, 10)): 1,
+            (2, (11,)): 1,
+            (3, (12, 13)): 1,
+        }
+    )
+
+
+def test_shared_images_keep_their_number_in_every_epoch():
+    captions = [[f"w{i}"] * 1 + [f"w{i} w{j}" for j in range(i % 4)] for i in range(17)]
+    batches = new_batches(captions, batch_size=6, share_images=True, random_flip=True)
+    shapes = set()
+    for _ in range(4):
+        shapes |= {batches[index][0]["annotations"].shape for index in range(len(batches))}
+        batches.on_epoch_end()
+    assert len(shapes) == 1
+
+
+def test_one_length_in_the_first_epoch_is_the_length_of_all():
+    # Which captions meet in a batch changes; the longest of them decides its length.
+    captions = [["w0 w1 w2 w3 w4 w5", "w1"], ["w2 w3 w4 w5 w6 w7", "w3"]]
+    batches = new_batches(captions, batch_size=2, share_images=True)
+    lengths = set()
+    for _ in range(6):
+        lengths |= {batches[index][1].shape[1] for index in range(len(batches))}
+        batches.on_epoch_end()
+    assert lengths == {8}
 
 
 def raw_item(seed, texts):

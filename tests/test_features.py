@@ -12,7 +12,7 @@ from layer_checks import numpy
 from PIL import Image
 
 from keras_showattend.data import FeatureCache, features
-from keras_showattend.data.features import default_cache_directory
+from keras_showattend.data.features import default_cache_directory, open_cache
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.preprocessing import CaptionImageConverter
 from keras_showattend.preprocessing.images import ImageError
@@ -298,3 +298,33 @@ def test_default_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_SHOWATTEND_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_cache_directory() == tmp_path / ".cache" / "keras_showattend" / "features"
+
+
+def test_features_with_rows_and_columns(new_cache, encoder):
+    pictures = [picture(seed) for seed in range(3)]
+    flat = new_cache()
+    assert compute(flat, pictures).input_name == "annotations"
+    spatial = new_cache(spatial=True)
+    found = compute(spatial, pictures)
+    assert found.input_name == "frozen_features"
+    assert found.grid_shape == (2, 3)
+    expected = compute(flat, pictures).gather([2, 0]).reshape(2, 2, 3, D)
+    np.testing.assert_array_equal(found.gather([2, 0]), expected)
+    # One computation serves both.
+    assert spatial.loaded == []
+
+
+def test_a_cache_of_other_layers_is_refused(tiny_captioner, tmp_path):
+    captioner = tiny_captioner()
+    encoder = captioner.backbone.image_encoder
+    encoder.trainable = False
+    cache = captioner.feature_cache(tmp_path)
+    assert open_cache(captioner, cache) is cache
+    assert open_cache(captioner, None) is None
+    encoder.unfreeze(after=encoder.features.layers[0].name)
+    with pytest.raises(ValueError, match="must end with the last layer.* Received: a cache of 'pa"):
+        open_cache(captioner, cache)
+    encoder.unfreeze()
+    assert open_cache(captioner, tmp_path) is None
+    with pytest.raises(ValueError, match="Only what is frozen can be kept"):
+        captioner.feature_cache(tmp_path)

@@ -189,3 +189,54 @@ def test_several_outputs_are_refused_or_named(tiny_network):
 def test_wrong_vgg(arguments, message):
     with pytest.raises(ValueError, match=message):
         vgg_encoder(**{"weights": None, **arguments})
+
+
+@pytest.fixture
+def two_layers():
+    """A network whose middle, 4 x 6 x 5, is pooled to 2 x 3 behind another convolution."""
+    pixels = keras.Input((16, 24, 3))
+    features = keras.layers.Conv2D(5, 4, strides=4, activation="tanh", name="first")(pixels)
+    features = keras.layers.Conv2D(7, 3, padding="same", activation="tanh", name="second")(features)
+    return ImageEncoder(keras.Model(pixels, keras.layers.MaxPooling2D(2, name="pool")(features)))
+
+
+def test_parts_make_the_whole(two_layers):
+    pixels = np.random.default_rng(4).uniform(-1, 1, (B, 16, 24, 3)).astype("float32")
+    first = numpy(two_layers.part_until("first")(pixels)).reshape(B, 4, 6, 5)
+    whole = numpy(two_layers(pixels))
+    np.testing.assert_allclose(numpy(two_layers.finish(first, "first")), whole, atol=1e-6)
+    # A window is what a smaller picture would give, away from its edge.
+    window = numpy(two_layers.finish(first[:, :, :4], "first")).reshape(B, 2, 2, 7)
+    np.testing.assert_allclose(window[:, :, 0], whole.reshape(B, 2, 3, 7)[:, :, 0], atol=1e-6)
+    assert two_layers.part_until("pool") is two_layers
+    # No weight is there twice.
+    assert len(two_layers.weights) == 4
+
+
+def test_what_learns(two_layers):
+    two_layers.trainable = False
+    assert two_layers.last_frozen == "pool"
+    two_layers.unfreeze(after="first")
+    assert two_layers.last_frozen == "first"
+    assert [w.path.split("/")[-2] for w in two_layers.trainable_weights] == ["second"] * 2
+    two_layers.unfreeze()
+    assert two_layers.last_frozen is None
+    assert len(two_layers.trainable_weights) == 4
+    two_layers.unfreeze(after="first")
+    two_layers.trainable = False
+    assert two_layers.last_frozen == "pool"
+    assert two_layers.trainable_weights == []
+    two_layers.trainable = True
+    assert two_layers.last_frozen == "first"
+
+
+def test_no_cut_at_a_layer_that_others_bypass():
+    pixels = keras.Input((8, 12, 3))
+    left = keras.layers.Conv2D(5, 3, padding="same", name="left")(pixels)
+    right = keras.layers.Conv2D(5, 3, padding="same", name="right")(pixels)
+    encoder = ImageEncoder(keras.Model(pixels, keras.layers.Add(name="sum")([left, right])))
+    encoder.trainable = False
+    for name, message in (("left", "through which everything flows"), ("sum", "before its last")):
+        with pytest.raises(ValueError, match=f"{message}.* Received: '{name}'"):
+            encoder.unfreeze(after=name)
+    assert not encoder.trainable_weights

@@ -1,5 +1,6 @@
 """`train_captioner`: from captions to a preset, interrupted or not."""
 
+import dataclasses
 import json
 
 import keras
@@ -105,12 +106,14 @@ def test_whole_and_interrupted(train, datasets, tmp_path, losses, killed_after):
     assert list(expected_losses) == [0, 1, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["whole"]
     record = record_of(tmp_path / "whole")
-    assert record["recipe"] == RECIPE.to_dict()
+    (stage,) = record["stages"]
+    assert stage["recipe"] == RECIPE.to_dict()
     assert record["command"] == "train --it"
     assert (record["images"], record["captions"]) == (3, 4)
-    assert record["best_epoch"] in (0, 1, 2)
+    assert stage["best_epoch"] in (0, 1, 2)
+    assert record["validation_cider"] == stage["validation_cider"]
     assert {"keras", "keras-hub", "keras-showattend"} <= set(record["versions"])
-    assert set(record) >= {"date", "validation_cider"}
+    assert "date" in stage
 
     # The vocabulary is that of the training captions: "on" is not in them.
     vocabulary = captioner.preprocessor.tokenizer.get_vocabulary()
@@ -125,7 +128,7 @@ def test_whole_and_interrupted(train, datasets, tmp_path, losses, killed_after):
         train(tmp_path / "resumed")
     work = tmp_path / "resumed.training"
     assert not (tmp_path / "resumed").exists()
-    assert len((work / "epochs.csv").read_text().splitlines()) == 3
+    assert len((work / "stage_1" / "epochs.csv").read_text().splitlines()) == 3
 
     # Another recipe must not take up what lies there.
     before = sorted(path.name for path in work.iterdir())
@@ -145,6 +148,78 @@ def test_whole_and_interrupted(train, datasets, tmp_path, losses, killed_after):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(weight), keras.ops.convert_to_numpy(expected), atol=1e-4
         )
+
+
+STAGES = [
+    dataclasses.replace(RECIPE, epochs=1),
+    # The encoder's last block in other precision, of a rate and with an average of its own.
+    dataclasses.replace(
+        RECIPE,
+        epochs=2,
+        unfreeze_after="block4_pool",
+        encoder_learning_rate=1e-3,
+        random_window=0.85,
+        random_flip=True,
+        ema_momentum=0.5,
+        feature_dtype="mixed_bfloat16",
+    ),
+    dataclasses.replace(RECIPE, epochs=1, self_critical_samples=2, crossentropy_weight=0.5),
+]
+
+
+def test_stages(train, datasets, tmp_path, losses, killed_after):
+    killed_after(1)
+    with pytest.raises(Killed):
+        train(tmp_path / "output", STAGES)
+    work = tmp_path / "output.training"
+    assert (work / "stage_1" / "done.json").exists()
+    assert not (work / "stage_2" / "done.json").exists()
+
+    killed_after(None)
+    losses.clear()
+    captioner = train(tmp_path / "output", STAGES)
+    # The first stage and two epochs of the second had been done.
+    assert list(losses) == [0]
+    record = record_of(tmp_path / "output")
+    assert [stage["recipe"] for stage in record["stages"]] == [s.to_dict() for s in STAGES]
+    encoder = captioner.backbone.image_encoder
+    assert not encoder.trainable
+    assert encoder.compute_dtype == captioner.backbone.decoder.compute_dtype == "float32"
+    config = json.loads((tmp_path / "output" / "config.json").read_text())["config"]
+    assert "bfloat16" not in json.dumps(config)
+    loaded = ImageCaptioner.from_preset(tmp_path / "output")
+    image = datasets[1].images[0]
+    assert loaded.generate(image, num_beams=2) == captioner.generate(image, num_beams=2)
+
+
+def test_what_learns_in_a_stage(train, tmp_path):
+    keras.utils.set_random_seed(RECIPE.seed)
+    started = {}
+
+    def note(captioner):
+        for layer in captioner.backbone.image_encoder.features.layers:
+            started[layer.name] = [np.array(value) for value in layer.get_weights()]
+
+    first = train(tmp_path / "first", STAGES[0])
+    note(first)
+    second = train(tmp_path / "second", STAGES[1], captioner=first)
+    for layer in second.backbone.image_encoder.features.layers:
+        for old, new in zip(started[layer.name], layer.get_weights(), strict=True):
+            assert np.array_equal(old, new) == (not layer.name.startswith("block5"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unfreeze_after": "block9"}, "can be cut at a layer .* Received: 'block9'"),
+        ({"random_window": 0.8}, "`random_window` of a recipe needs `unfreeze_after`"),
+        ({"self_critical_samples": 1}, "`num_samples` must be at least 2"),
+    ],
+)
+def test_bad_later_stages(train, tmp_path, losses, changes, message):
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path / "output", [RECIPE, dataclasses.replace(RECIPE, **changes)])
+    assert not losses
 
 
 def test_shared_images(datasets, tmp_path):

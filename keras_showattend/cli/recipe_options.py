@@ -19,8 +19,9 @@ def add_recipe_options(parser: argparse._ActionsContainer) -> None:
     recipe = _recipe_class()
     parser.add_argument(
         "--recipe",
-        metavar="FILE",
-        help="JSON file of the values below; an option overrides its value",
+        metavar="FILE|NAME",
+        help="JSON file of the values below, or of a list of such stages, or the name of a bundled "
+        "preset for the recipe that made it; an option overrides its value in every stage",
     )
     types = typing.get_type_hints(recipe)
     help_texts = _help_texts(recipe.__doc__ or "")
@@ -35,18 +36,20 @@ def add_recipe_options(parser: argparse._ActionsContainer) -> None:
         )
 
 
-def recipe_from(args: argparse.Namespace):
-    """The `Recipe` of parsed arguments: the defaults, then the file, then the options.
+def recipes_from(args: argparse.Namespace) -> list:
+    """The stages of parsed arguments, each a `Recipe`: defaults, then file, then options.
 
     Raises:
         ValueError: if the file is no recipe.
         OSError: if it cannot be read.
     """
     recipe = _recipe_class()
-    start = recipe.from_file(args.recipe) if args.recipe else recipe()
+    from keras_showattend.training.recipe import load_recipes
+
+    stages = load_recipes(args.recipe) if args.recipe else [recipe()]
     names = [field.name for field in dataclasses.fields(recipe)]
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return dataclasses.replace(start, **given)
+    return [dataclasses.replace(stage, **given) for stage in stages]
 
 
 def _recipe_class():

@@ -11,7 +11,7 @@ import shlex
 import sys
 
 from keras_showattend.cli.console import PROGRAM, fraction, positive_int, say
-from keras_showattend.cli.recipe_options import add_recipe_options, recipe_from
+from keras_showattend.cli.recipe_options import add_recipe_options, recipes_from
 from keras_showattend.cli.train_data import (
     DEV_FRACTION,
     FORMATS,
@@ -49,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--strict", action="store_true", help="refuse data with any problem")
     training = parser.add_argument_group("training")
-    training.add_argument(
+    start = training.add_mutually_exclusive_group()
+    start.add_argument(
+        "--preset",
+        metavar="NAME|FOLDER",
+        help="captioner to go on from, with its vocabulary (default: start anew)",
+    )
+    start.add_argument(
         "--encoder-weights",
         default="imagenet",
         metavar="imagenet|FILE|none",
@@ -76,16 +82,16 @@ def run(args: argparse.Namespace) -> int:
     encoder_weights = _encoder_weights(args.encoder_weights)
     output = pathlib.Path(args.output).expanduser()
     _check_output(output, args.overwrite)
-    recipe = recipe_from(args)
+    stages = recipes_from(args)
     dataset = read_captions(path, data_format, args)
     say(f"read {os.path.basename(path)} as {data_format}: {dataset!r}")
     if dataset.problems:
         say(f"left out:\n{dataset.problems}")
-    train, dev = train_and_dev(dataset, args, recipe.seed)
+    train, dev = train_and_dev(dataset, args, stages[0].seed)
     say(f"learning from {train!r}, choosing the best epoch by {dev!r}")
     # Keras tells its progress on stdout, which is for the scores.
     with contextlib.redirect_stdout(sys.stderr):
-        scores = _train(args, train, dev, output, recipe, encoder_weights)
+        scores = _train(args, train, dev, output, stages, encoder_weights)
     for name, value in scores.items():
         print(f"{name}\t{100 * value:.1f}")
     say(f"saved {output}. Next: {PROGRAM} caption --preset {shlex.quote(str(output))} photo.jpg")
@@ -97,8 +103,8 @@ def interrupted(args: argparse.Namespace) -> str:
     return "Run the same command again: it goes on with the epoch that was not finished."
 
 
-def _train(args, train, dev, output, recipe, encoder_weights) -> dict[str, float]:
-    from keras_showattend import metrics
+def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float]:
+    from keras_showattend import ImageCaptioner, metrics
     from keras_showattend.models import train_captioner
     from keras_showattend.training import caption_dataset
 
@@ -106,7 +112,8 @@ def _train(args, train, dev, output, recipe, encoder_weights) -> dict[str, float
         train,
         dev,
         output,
-        recipe,
+        stages,
+        captioner=ImageCaptioner.from_preset(args.preset) if args.preset else None,
         encoder_weights=encoder_weights,
         feature_cache=args.feature_cache,
         patience=args.patience,
@@ -118,9 +125,9 @@ def _train(args, train, dev, output, recipe, encoder_weights) -> dict[str, float
     captions = caption_dataset(
         captioner,
         dev,
-        feature_cache=captioner.feature_cache(folder, dtype=recipe.feature_dtype),
-        num_beams=recipe.num_beams,
-        length_penalty=recipe.length_penalty,
+        feature_cache=captioner.feature_cache(folder, dtype=stages[-1].feature_dtype),
+        num_beams=stages[-1].num_beams,
+        length_penalty=stages[-1].length_penalty,
     )
     scores = metrics.score_captions(captions, dev.references())
     # The same number as "cider", under its exact name.

@@ -35,13 +35,18 @@ class FeatureCache:
         directory: folder of the cache. Defaults to `default_cache_directory()`.
         dtype: dtype policy in which features are computed, such as `"mixed_bfloat16"`,
             about twice as fast on CPUs that know it. None is the encoder's own.
+        spatial: bool. Whether features keep their rows and columns, as those of the
+            frozen part of an encoder must, whose other layers are still to come.
+            Defaults to False.
     """
 
-    def __init__(self, encoder, image_converter, directory=None, dtype=None):
+    def __init__(self, encoder, image_converter, directory=None, dtype=None, spatial=False):
         if dtype is not None and keras.dtype_policies.get(dtype) != encoder.dtype_policy:
             encoder = encoder.with_dtype(dtype)
         self.encoder = encoder
         self.image_converter = image_converter
+        self.last_layer = encoder.features.layers[-1].name
+        self.grid_shape = encoder.grid_shape(image_converter.image_size) if spatial else None
         self.encoder_key = _encoder_digest(encoder, image_converter)
         root = pathlib.Path(directory) if directory else default_cache_directory()
         self.directory = root / self.encoder_key[:16]
@@ -92,7 +97,7 @@ class FeatureCache:
             self._compute(todo, batch_size, progress)
         plain = [self._rows[key] for key in keys]
         flipped = [self._rows[key + "-flip"] for key in keys] if flip else None
-        return Features(self._shards, plain, flipped)
+        return Features(self._shards, plain, flipped, self.grid_shape)
 
     def _compute(self, todo, batch_size, progress):
         encode = _encoding_function(self.encoder, self.image_converter)
@@ -144,12 +149,14 @@ class Features:
         shards: dict from shard name to float16[n, L, D].
         plain: list of (shard name, row), one for each image.
         flipped: the same for the mirrored images, or None.
+        grid_shape: rows and columns h, w with h * w = L, or None for annotations.
     """
 
-    def __init__(self, shards, plain, flipped=None):
+    def __init__(self, shards, plain, flipped=None, grid_shape=None):
         self._shards = shards
         self._plain = plain
         self._flipped = flipped
+        self.grid_shape = grid_shape
 
     def __len__(self):
         return len(self._plain)
@@ -159,22 +166,30 @@ class Features:
         """Whether mirrored images are there, too."""
         return self._flipped is not None
 
+    @property
+    def input_name(self):
+        """Which input of the model they are; see `ShowAttendBackbone.annotate`."""
+        return "annotations" if self.grid_shape is None else "frozen_features"
+
     def gather(self, indices, flips=None):
-        """Annotations of some images.
+        """Features of some images.
 
         Args:
             indices: int[B]. Positions in the list of images.
             flips: bool[B] or None. True takes the mirrored image.
 
         Returns:
-            float16[B, L, D].
+            float16[B, L, D], or float16[B, h, w, C] with a `grid_shape`.
         """
         flips = np.zeros(len(indices), bool) if flips is None else flips
         rows = [
             (self._flipped if flip and self.has_flipped else self._plain)[index]
             for index, flip in zip(indices, flips, strict=True)
         ]
-        return np.stack([self._shards[shard][row] for shard, row in rows])
+        features = np.stack([self._shards[shard][row] for shard, row in rows])
+        if self.grid_shape is not None:
+            features = features.reshape(len(rows), *self.grid_shape, -1)
+        return features
 
 
 def _encoding_function(encoder, image_converter):
@@ -211,8 +226,23 @@ def open_cache(captioner, feature_cache):
 
     Args:
         captioner: an `ImageCaptioner`.
-        feature_cache: `"auto"`, the path of a folder, or a `FeatureCache` already.
+        feature_cache: `"auto"`, the path of a folder, a `FeatureCache` already, or None.
+
+    Returns:
+        A `FeatureCache`, or None where none is wanted or every layer of the encoder learns.
+
+    Raises:
+        ValueError: for a `FeatureCache` of other layers than those that are frozen.
     """
-    if isinstance(feature_cache, FeatureCache):
-        return feature_cache
-    return captioner.feature_cache(None if feature_cache == "auto" else feature_cache)
+    last_frozen = captioner.backbone.image_encoder.last_frozen
+    if feature_cache is None or last_frozen is None:
+        return None
+    if not isinstance(feature_cache, FeatureCache):
+        return captioner.feature_cache(None if feature_cache == "auto" else feature_cache)
+    if feature_cache.last_layer != last_frozen:
+        raise ValueError(
+            "A feature cache must end with the last layer that does not learn. Make it with "
+            "`captioner.feature_cache(folder)` after freezing and unfreezing. Received: a cache "
+            f"of {feature_cache.last_layer!r}, where {last_frozen!r} is the last frozen layer"
+        )
+    return feature_cache

@@ -116,25 +116,19 @@ class ImageEncoder(keras.layers.Layer):
 
         Args:
             after: name of the last layer that stays as it is, such as `"block4_pool"` of a
-                VGG; every layer it depends on stays, too. None lets all layers learn.
+                VGG, with all before it. None lets all layers learn.
 
         Raises:
             ValueError: if there is no layer `after` with layers behind it through which
                 alone the images reach the output.
         """
-        names = [layer.name for layer in self.features.layers]
-        if after is not None and after not in names[:-1]:
-            raise ValueError(
-                "`after` must name a layer of the encoder before its last one, one of "
-                f"{names[:-1]}. Received: after={after!r}"
-            )
-        # A layer that others bypass is refused before anything is changed.
-        learning = None if after is None else self.part_after(after)
+        # What is no place to cut is refused before anything is changed.
+        learning = self.features if after is None else self.part_after(after)
+        names = {layer.name for layer in learning.layers}
         self.trainable = True
-        if learning is not None:
-            kept = {layer.name for layer in learning.layers}
-            for layer in self.features.layers:
-                layer.trainable = layer.name in kept
+        # Keras does not hand the flag down to the layers of a functional model.
+        for layer in self.features.layers:
+            layer.trainable = layer.name in names
         self._last_frozen = after
 
     def part_until(self, layer_name):
@@ -153,6 +147,12 @@ class ImageEncoder(keras.layers.Layer):
             `keras.Model` from float[B, h, w, C], of any height and width, to the feature
             map float[B, h', w', D].
         """
+        names = [layer.name for layer in self.features.layers[:-1]]
+        if layer_name not in names:
+            raise ValueError(
+                "The encoder can be cut at a layer before its last one, one of "
+                f"{names}. Received: {layer_name!r}"
+            )
         start = self.features.get_layer(layer_name).output
         try:
             part = keras.Model(start, self.features.output)

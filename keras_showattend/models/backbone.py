@@ -133,6 +133,22 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         """One word of a search; see `CaptionDecoder.step`."""
         return self.decoder.step(token_ids, states, memory)
 
+    def with_encoder(self, image_encoder):
+        """A copy with another image encoder and the same weights of the decoder.
+
+        Args:
+            image_encoder: an `ImageEncoder` with the same annotation size D.
+
+        Returns:
+            A `ShowAttendBackbone`.
+        """
+        config = self.get_config()
+        for key in ("name", "trainable"):
+            config.pop(key)
+        copy = type(self)(**{**config, "dtype": self.dtype_policy, "image_encoder": image_encoder})
+        copy.decoder.set_weights(self.decoder.get_weights())
+        return copy
+
     def get_config(self):
         """Arguments that rebuild the backbone, its encoder included."""
         decoder = self.decoder.get_config()

@@ -70,7 +70,8 @@ class ImageCaptioner(TrainableCaptioner):
             images: one image or several: path, bytes of an image file, PIL image, uint8
                 or float array [H, W, 3] with pixels in 0..255; a list of any of these,
                 of any sizes; an array [B, H, W, 3]; a `tf.data.Dataset` of images; or a
-                dict with `annotations` float[B, L, D].
+                dict with `annotations` or `frozen_features`, as `ShowAttendBackbone.annotate`
+                takes it.
             max_length: int. Most words; the preprocessor's `sequence_length` if None.
             num_beams: int. Beams of the search, 1 for greedy search. If None, what
                 `compile(sampler=)` says.
@@ -91,7 +92,7 @@ class ImageCaptioner(TrainableCaptioner):
         """
         options = self._search_options(max_length, num_beams, length_penalty)
         is_single = False
-        if isinstance(images, dict) and "annotations" in images:
+        if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
             outputs = self.make_generate_function()(images, **options)
             results = hypotheses(self.preprocessor, outputs, len(outputs["scores"]), capitalize)
         else:

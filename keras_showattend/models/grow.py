@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.vgg import CONVOLUTIONS, vgg_encoder
 
@@ -66,9 +65,6 @@ def grow_preset(folder, destination):
         destination: path of the new preset's folder.
     """
     captioner = ImageCaptioner.from_preset(folder)
-    config = captioner.backbone.get_config()
-    config["image_encoder"] = grow_vgg19(captioner.backbone.image_encoder)
-    backbone = ShowAttendBackbone(**{k: v for k, v in config.items() if k not in ("name", "dtype")})
-    backbone.decoder.set_weights(captioner.backbone.decoder.get_weights())
+    backbone = captioner.backbone.with_encoder(grow_vgg19(captioner.backbone.image_encoder))
     grown = ImageCaptioner(backbone, captioner.preprocessor)
     grown.save_to_preset(destination, weights_dtype="float16")

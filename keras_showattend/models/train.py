@@ -1,17 +1,17 @@
-"""One training from captions to a preset: resumable, with its progress on the screen."""
+"""A training of one or more stages, from captions to a preset; resumable."""
 
-import datetime
 import importlib.metadata
+import itertools
 import json
 import pathlib
 import shutil
+import sys
 
 import keras
 
 from keras_showattend.models.factory import create_captioner
+from keras_showattend.models.train_stage import check_stage, train_stage
 from keras_showattend.preprocessing import CaptionTokenizer
-from keras_showattend.training.caption_batches import CaptionBatches
-from keras_showattend.training.caption_scores import CaptionScores
 from keras_showattend.training.recipe import Recipe
 
 
@@ -38,7 +38,8 @@ def train_captioner(
         validation_data: a `CaptionDataset`; the epoch whose captions of it have the best
             CIDEr is the one that is kept.
         output: path of the preset folder.
-        recipe: a `Recipe`. Defaults to `Recipe()`.
+        recipe: a `Recipe`, or a list of them: stages, each of which goes on from the best
+            epoch of the one before. Defaults to `Recipe()`.
         captioner: an `ImageCaptioner` to go on from, with its architecture and vocabulary;
             the recipe's are then not used. None starts anew.
         encoder_weights: see `create_captioner`.
@@ -52,9 +53,9 @@ def train_captioner(
 
     Raises:
         ValueError: if the unfinished training in `OUTPUT.training` is by another recipe,
-            or a validation image is also a training image.
+            a validation image is also a training image, or a stage cannot be run.
     """
-    recipe = recipe or Recipe()
+    stages = list(recipe) if isinstance(recipe, list | tuple) else [recipe or Recipe()]
     output = pathlib.Path(output).expanduser()
     shared = set(dataset.ids) & set(validation_data.ids)
     if shared:
@@ -64,63 +65,36 @@ def train_captioner(
             f"{sorted(shared)[:3]}"
         )
     work = work_folder(output)
-    _claim(work, recipe)
-    keras.utils.set_random_seed(recipe.seed)
+    _claim(work, stages)
     if captioner is None:
-        captioner = untrained_captioner(dataset, recipe, encoder_weights)
-    # Features are computed once, so the encoder stays as it is even without weights.
-    captioner.backbone.image_encoder.trainable = False
-    cache = captioner.feature_cache(
-        None if feature_cache == "auto" else feature_cache, dtype=recipe.feature_dtype
-    )
-    batches = CaptionBatches(
-        dataset,
-        captioner.preprocessor,
-        features=cache.compute(dataset.images, flip=recipe.random_flip),
-        batch_size=recipe.batch_size,
-        random_flip=recipe.random_flip,
-        seed=recipe.seed,
-    )
-    captioner.compile(
-        optimizer=_optimizer(recipe, len(batches)),
-        label_smoothing=recipe.label_smoothing,
-        doubly_stochastic_weight=recipe.doubly_stochastic_weight,
-    )
-    scores = CaptionScores(
-        validation_data,
-        filepath=work / "best.weights.h5",
-        patience=patience,
-        feature_cache=cache,
-        num_beams=recipe.num_beams,
-        length_penalty=recipe.length_penalty,
-    )
-    log = keras.callbacks.CSVLogger(work / "epochs.csv", append=True)
-    backup = keras.callbacks.BackupAndRestore(work / "backup", double_checkpoint=True)
-    # A resumed training goes on with the order of its epoch and not with that of the first.
-    order = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
-    )
-    if recipe.ema_momentum:
-        # The backup comes before the average takes the weights' place, and the scores after.
-        callbacks = [backup, keras.callbacks.SwapEMAWeights(swap_on_epoch=True), scores, log, order]
-    else:
-        # An epoch counts as done when its scores are known.
-        callbacks = [scores, log, backup, order]
-    try:
-        captioner.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=verbose)
-    finally:
-        if log.csv_file is not None:
-            # Keras closes it only after a training that was not interrupted.
-            log.csv_file.close()
+        keras.utils.set_random_seed(stages[0].seed)
+        captioner = untrained_captioner(dataset, stages[0], encoder_weights)
+    for stage in stages:
+        check_stage(captioner, stage)
+    records = []
+    for number, stage in enumerate(stages, start=1):
+        folder = work / f"stage_{number}"
+        if len(stages) > 1:
+            print(f"Stage {number} of {len(stages)}", file=sys.stderr)
+        records.append(
+            train_stage(
+                captioner,
+                dataset,
+                validation_data,
+                stage,
+                folder,
+                feature_cache=feature_cache,
+                patience=patience,
+                verbose=verbose,
+            )
+        )
     captioner.save_to_preset(output, weights_dtype="float16")
     record = {
-        "recipe": recipe.to_dict(),
         "command": command,
-        "date": datetime.date.today().isoformat(),
-        "best_epoch": scores.best_epoch,
-        "validation_cider": float(scores.best),
         "images": len(dataset),
         "captions": sum(len(captions) for captions in dataset.captions),
+        "validation_cider": records[-1]["validation_cider"],
+        "stages": records,
         "versions": {
             name: importlib.metadata.version(name)
             for name in ("keras-showattend", "keras", "keras-hub", keras.backend.backend())
@@ -160,28 +134,22 @@ def untrained_captioner(dataset, recipe, encoder_weights="imagenet"):
     )
 
 
-def _claim(work, recipe):
+def _claim(work, stages):
     path = work / "recipe.json"
+    recipes = [stage.to_dict() for stage in stages]
     if path.exists():
         before = json.loads(path.read_text())
-        if before != recipe.to_dict():
-            changed = {k for k, v in recipe.to_dict().items() if before.get(k) != v}
+        if before != recipes:
+            changed = {
+                key
+                for old, new in itertools.zip_longest(before, recipes, fillvalue={})
+                for key in {*old, *new}
+                if old.get(key) != new.get(key)
+            }
             raise ValueError(
                 "An unfinished training can only go on with its own recipe. Use the same "
                 f"options, another output folder, or delete '{work}'. Received: other values "
                 f"of {sorted(changed)}"
             )
     work.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(recipe.to_dict(), indent=2))
-
-
-def _optimizer(recipe, steps_per_epoch):
-    warmup = int(recipe.warmup_epochs * steps_per_epoch)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else recipe.learning_rate,
-        max(1, recipe.epochs * steps_per_epoch - warmup),
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    average = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
-    return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm, **average)
+    path.write_text(json.dumps(recipes, indent=2))

@@ -3,13 +3,14 @@
 import keras
 import keras_hub
 
-from keras_showattend.data.caption_dataset import CaptionDataset
-from keras_showattend.data.features import FeatureCache, open_cache
+from keras_showattend.data.features import FeatureCache
 from keras_showattend.models.backbone import ShowAttendBackbone
+from keras_showattend.models.training_batches import training_batches
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.search import GenerateFunction
-from keras_showattend.training.caption_batches import CaptionBatches, PreprocessedBatches
+from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
+from keras_showattend.training.self_critical_loop import fit_self_critical
 
 
 class TrainableCaptioner(keras_hub.models.CausalLM):
@@ -57,6 +58,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         sampler="beam",
         label_smoothing=0.1,
         doubly_stochastic_weight=0.0,
+        self_critical=None,
         **kwargs,
     ):
         """Configures training and generation.
@@ -73,13 +75,23 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             label_smoothing: float in [0, 1), of the automatic loss. Defaults to 0.1.
             doubly_stochastic_weight: float. Weight of `doubly_stochastic_penalty`, the
                 paper's lambda. Defaults to 0.
+            self_critical: a `SelfCritical`, or None. `fit` then trains on the score of
+                captions drawn from the model; `label_smoothing` has no meaning, and the
+                learning rate is best a small one, 1e-5 to 5e-5.
             **kwargs: of `keras.Model.compile`.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=5.0)
         if loss == "auto":
-            loss = CaptionCrossentropy(label_smoothing)
-        if weighted_metrics == "auto":
+            # Weights that say how good a caption is do not sum up to anything.
+            loss = (
+                CaptionCrossentropy(reduction="sum")
+                if self_critical
+                else CaptionCrossentropy(label_smoothing)
+            )
+        if weighted_metrics == "auto" and self_critical:
+            weighted_metrics = []
+        elif weighted_metrics == "auto":
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(
             optimizer=optimizer,
@@ -89,6 +101,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             **kwargs,
         )
         self.doubly_stochastic_weight = doubly_stochastic_weight
+        self.self_critical = self_critical
 
     def fit(
         self,
@@ -100,6 +113,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         *,
         feature_cache="auto",
         random_flip=False,
+        random_window=1.0,
         seed=0,
         **kwargs,
     ):
@@ -126,7 +140,10 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             random_flip: bool. Whether half of the images are mirrored by chance; doubles
                 the features to be computed. Wrong for captions that say left or right.
                 Defaults to False.
-            seed: int. Of the order of captions and of flips.
+            random_window: float in (0, 1]. Smallest share of height and width that a batch
+                sees of its images, while a part of the encoder learns; see `ImageInputs`.
+                Defaults to 1.
+            seed: int. Of the order of captions, of flips, windows and drawn captions.
             **kwargs: of `keras.Model.fit`: `epochs`, `callbacks`, `verbose` and so on.
 
         Returns:
@@ -144,9 +161,23 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             )
         # What was measured of the confidence no longer holds for other weights.
         self.calibration = None
+        if self.self_critical and validation_data is not None:
+            raise ValueError(
+                "Self-critical training has no validation loss. Score captions with the callback "
+                "`CaptionScores`. Received: validation_data is not None"
+            )
         options = {"feature_cache": feature_cache, "batch_size": batch_size or 64, "seed": seed}
-        data = self._batches(x, random_flip=random_flip, **options)
-        validation = self._batches(validation_data, shuffle=False, **options)
+        data = training_batches(
+            self,
+            x,
+            self_critical=self.self_critical,
+            random_flip=random_flip,
+            random_window=random_window,
+            **options,
+        )
+        if self.self_critical:
+            return fit_self_critical(self, data, **kwargs)
+        validation = training_batches(self, validation_data, shuffle=False, **options)
         if not isinstance(data, PreprocessedBatches):
             # Shuffled by the seed or by the user; Keras would do it again, or warn.
             kwargs.setdefault("shuffle", False)
@@ -165,35 +196,34 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         """Loss and metrics of teacher forcing, on any kind of data that `fit` takes."""
         if kwargs.get("_use_cached_eval_dataset"):
             return keras.Model.evaluate(self, x, y, batch_size, **kwargs)
-        data = self._batches(
-            x, shuffle=False, feature_cache=feature_cache, batch_size=batch_size or 64
+        data = training_batches(
+            self, x, shuffle=False, feature_cache=feature_cache, batch_size=batch_size or 64
         )
         if isinstance(data, keras.utils.PyDataset):
             return keras.Model.evaluate(self, data, **kwargs)
         return super().evaluate(data, y, batch_size=batch_size, **kwargs)
 
-    def _batches(self, data, *, feature_cache, batch_size, **options):
-        if isinstance(data, CaptionBatches | PreprocessedBatches):
-            return data
-        if isinstance(data, keras.utils.PyDataset):
-            return PreprocessedBatches(data, self.preprocess_samples)
-        if isinstance(data, dict) and {"images", "captions"} <= set(data):
-            data = CaptionDataset.from_dict(data)
-        if not isinstance(data, CaptionDataset):
-            return data
-        features = None
-        if feature_cache is not None and not self.backbone.image_encoder.trainable:
-            features = open_cache(self, feature_cache).compute(
-                data.images, flip=options.get("random_flip", False)
-            )
-        return CaptionBatches(
-            data, self.preprocessor, features=features, batch_size=batch_size, **options
-        )
-
     def feature_cache(self, directory=None, dtype=None):
-        """The on-disk cache of this captioner's encoder; see `FeatureCache`."""
+        """The on-disk cache of what does not learn in this captioner's encoder.
+
+        Args:
+            directory, dtype: see `FeatureCache`.
+
+        Raises:
+            ValueError: if all layers of the encoder learn.
+        """
+        encoder = self.backbone.image_encoder
+        if encoder.last_frozen is None:
+            raise ValueError(
+                "Only what is frozen can be kept. Freeze the encoder, or a part of it with "
+                "`image_encoder.unfreeze(after=...)`. Received: an encoder that learns as a whole"
+            )
         return FeatureCache(
-            self.backbone.image_encoder, self.preprocessor.image_converter, directory, dtype
+            encoder.part_until(encoder.last_frozen),
+            self.preprocessor.image_converter,
+            directory,
+            dtype,
+            spatial=encoder.trainable,
         )
 
     def get_compile_config(self):

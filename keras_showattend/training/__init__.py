@@ -10,9 +10,12 @@ _NAMES = {
     "CaptionBatches": "caption_batches",
     "CaptionCrossentropy": "losses",
     "CaptionScores": "caption_scores",
+    "ImageInputs": "image_inputs",
     "Recipe": "recipe",
+    "SelfCritical": "self_critical",
     "caption_dataset": "caption_scores",
     "doubly_stochastic_penalty": "losses",
+    "load_recipes": "recipe",
 }
 __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)

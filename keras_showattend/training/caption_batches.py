@@ -15,32 +15,31 @@ class CaptionBatches(keras.utils.PyDataset):
     Args:
         dataset: a `CaptionDataset`.
         preprocessor: an `ImageCaptionerPreprocessor`.
-        features: `Features` of the dataset's images, or None to decode the images of
-            each batch.
-        batch_size: int. Rows B. Defaults to 64.
+        inputs: `ImageInputs` of the dataset's images.
+        batch_size: int. Captions B. Defaults to 64.
         shuffle: bool. Whether the order changes from epoch to epoch. Defaults to True.
-        random_flip: bool. Whether half of the images, by chance, are mirrored; with
-            `features` these must hold mirrored images. Defaults to False.
-        seed: int. Of order and flips.
+        share_images: bool. Whether the captions of an image stand together in a batch
+            that holds the image once. Right where encoding images is a part of the step;
+            else batches of captions of many images vary more. Defaults to False.
+        seed: int. Of the order.
         **kwargs: `workers`, `max_queue_size` of `keras.utils.PyDataset`.
 
-    A batch is `(x, y, sample_weight)`: `x` has `images` float32[B, h, w, 3] or
-    `annotations` float16[B, L, D], `token_ids` int32[B, T] and `padding_mask`
-    bool[B, T]; `y` int32[B, T]; `sample_weight` float32[B, T].
+    A batch is `(x, y, sample_weight)`: `x` has what `ImageInputs.gather` gives of I images,
+    `token_ids` int32[B, T], `padding_mask` bool[B, T] and, with `share_images`, `image_index`
+    int32[B] into the images (else I = B); `y` int32[B, T]; `sample_weight` float32[B, T].
 
     Raises:
-        ValueError: for a `batch_size` below 1, or `random_flip` with features of
-            unmirrored images only.
+        ValueError: for a `batch_size` below 1.
     """
 
     def __init__(
         self,
         dataset,
         preprocessor,
-        features=None,
+        inputs,
         batch_size=64,
         shuffle=True,
-        random_flip=False,
+        share_images=False,
         seed=0,
         **kwargs,
     ):
@@ -49,59 +48,74 @@ class CaptionBatches(keras.utils.PyDataset):
             raise ValueError(
                 f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}"
             )
-        if random_flip and features is not None and not features.has_flipped:
-            raise ValueError(
-                "`random_flip` needs the features of mirrored images. Compute them with "
-                "`FeatureCache.compute(images, flip=True)`. Received: features without them"
-            )
+        self.inputs = inputs
         self.preprocessor = preprocessor
-        self.images = dataset.images
-        self.features = features
         self.batch_size = batch_size
         self.shuffle = shuffle
-        self.random_flip = random_flip
+        self.share_images = share_images
         self.seed = seed
         self.epoch = 0
         pairs = [(i, text) for i, texts in enumerate(dataset.captions) for text in texts]
         self._image_of = np.array([index for index, _ in pairs])
-        tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
-        self._tokens = tokens
-        steps = np.array([len(ids) + 1 for ids in tokens])
+        self._tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
+        steps = np.array([len(ids) + 1 for ids in self._tokens])
         steps = -(-steps // _LENGTH_STEP) * _LENGTH_STEP
         self._lengths = np.minimum(steps, preprocessor.sequence_length)
+        self._longest = np.zeros(len(dataset.images), int)
+        np.maximum.at(self._longest, self._image_of, self._lengths)
+        self._fixed_length = None
+        self._images_per_batch = self._most_images()
         self._plan_epoch()
+        lengths = {self._lengths[rows].max() for rows in self._batches}
+        if len(lengths) == 1:
+            # Keras takes it for fixed, so it is; see `_plan_epoch`.
+            self._fixed_length = int(lengths.pop())
+
+    def _most_images(self):
+        # A batch that touches n images holds all captions of n - 2 of them, and one of
+        # each of the other two at least.
+        counts = np.sort(np.bincount(self._image_of))
+        whole = int(np.searchsorted(np.cumsum(counts), self.batch_size - 2, side="right"))
+        return min(whole + 2, self.batch_size, len(counts))
 
     def _plan_epoch(self):
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = np.arange(len(self._tokens))
-        if self.shuffle:
-            order = rng.permutation(order)
-        order = order[np.argsort(self._lengths[order], kind="stable")]
+        order = self._order(rng)
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
         self._batches = np.split(order, cuts)
         if self.shuffle:
             self._batches = [self._batches[i] for i in rng.permutation(len(self._batches))]
         # On TensorFlow Keras takes a dimension that is the same in the first two batches
-        # for fixed. Every epoch has the same lengths, so two that differ do for all.
+        # for fixed: let two come first that differ.
         lengths = [self._lengths[rows].max() for rows in self._batches]
         other = next((i for i, n in enumerate(lengths) if n != lengths[0]), 0)
         if other > 1:
             self._batches[1], self._batches[other] = self._batches[other], self._batches[1]
-        self._flips = (
-            rng.random(len(order)) < 0.5 if self.random_flip else np.zeros(len(order), bool)
-        )
+
+    def _order(self, rng):
+        rows = np.arange(len(self._tokens))
+        if not self.share_images:
+            rows = rng.permutation(rows) if self.shuffle else rows
+            return rows[np.argsort(self._lengths[rows], kind="stable")]
+        images = np.arange(len(self._longest))
+        images = rng.permutation(images) if self.shuffle else images
+        images = images[np.argsort(self._longest[images], kind="stable")]
+        place = np.empty_like(images)
+        place[images] = np.arange(len(images))
+        return rows[np.argsort(place[self._image_of], kind="stable")]
 
     def __len__(self):
         return len(self._batches)
 
     def start_epoch(self, epoch):
-        """Draws the order and flips of an epoch, from 0; for a training that is resumed."""
+        """Draws the order, flips and windows of an epoch, from 0; for resumed training."""
         self.epoch = epoch
-        if self.shuffle or self.random_flip:
+        self.inputs.start_epoch(epoch)
+        if self.shuffle:
             self._plan_epoch()
 
     def on_epoch_end(self):
-        """Draws the next epoch's order and flips."""
+        """Draws the next epoch's order, flips and windows."""
         self.start_epoch(self.epoch + 1)
 
     def __getitem__(self, index):
@@ -109,25 +123,20 @@ class CaptionBatches(keras.utils.PyDataset):
         surplus = self.batch_size - len(rows)
         if surplus:
             rows = np.concatenate([rows, np.full(surplus, rows[0])])
-        length = int(self._lengths[rows].max())
+        length = self._fixed_length or int(self._lengths[rows].max())
         packed = self.preprocessor.pack([self._tokens[row] for row in rows], length)
         parts = self.preprocessor.shift(packed)
         weight = parts["sample_weight"]
         weight[self.batch_size - surplus :] = 0
         parts["padding_mask"][self.batch_size - surplus :] = False
         x = {"token_ids": parts["token_ids"], "padding_mask": parts["padding_mask"]}
-        images, flips = self._image_of[rows], self._flips[rows]
-        if self.features is not None:
-            x["annotations"] = self.features.gather(images, flips)
-        else:
-            x["images"] = self._load(images, flips)
+        images = self._image_of[rows]
+        if self.share_images:
+            images, image_index = np.unique(images, return_inverse=True)
+            images = np.pad(images, (0, self._images_per_batch - len(images)), mode="edge")
+            x["image_index"] = image_index.astype("int32")
+        x.update(self.inputs.gather(images, index))
         return x, parts["targets"], weight
-
-    def _load(self, indices, flips):
-        converter = self.preprocessor.image_converter
-        pixels = [converter.load(self.images[index]) for index in indices]
-        pixels = [p[:, ::-1] if flip else p for p, flip in zip(pixels, flips, strict=True)]
-        return converter.normalize(np.stack(pixels))
 
 
 class PreprocessedBatches(keras.utils.PyDataset):

@@ -139,13 +139,14 @@ def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, 
     Returns:
         Dict from image id to caption.
     """
-    if feature_cache is None or captioner.backbone.image_encoder.trainable:
+    cache = open_cache(captioner, feature_cache)
+    if cache is None:
         texts = captioner.generate(dataset.images, batch_size=batch_size, **options)
         return dict(zip(dataset.ids, texts, strict=True))
-    features = open_cache(captioner, feature_cache).compute(dataset.images)
+    features = cache.compute(dataset.images)
     texts = []
     for start in range(0, len(dataset), batch_size):
         rows = np.arange(start, min(start + batch_size, len(dataset)))
-        annotations = features.gather(rows).astype("float32")
-        texts += captioner.generate({"annotations": annotations}, **options)
+        inputs = features.gather(rows).astype("float32")
+        texts += captioner.generate({features.input_name: inputs}, **options)
     return dict(zip(dataset.ids, texts, strict=True))

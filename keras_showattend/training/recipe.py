@@ -5,6 +5,8 @@ import json
 import pathlib
 from typing import Literal
 
+from keras_showattend.presets import BUNDLED
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -29,7 +31,16 @@ class Recipe:
         label_smoothing: see `CaptionCrossentropy`.
         doubly_stochastic_weight: see `doubly_stochastic_penalty`.
         random_flip: whether half of the images are mirrored.
-        feature_dtype: dtype policy in which the frozen encoder computes features.
+        unfreeze_after: name of the encoder's last layer that stays as it is, such as
+            `"block4_pool"`; the layers behind it learn. Empty keeps all as it is.
+        encoder_learning_rate: of the layers that learn, in place of `learning_rate`; 0 for the
+            same.
+        random_window: smallest share of height and width that a batch sees of its images;
+            see `ImageInputs`. 1 for all, and where the encoder does not learn.
+        self_critical_samples: captions drawn for an image in self-critical training, see
+            `SelfCritical`; 0 trains on the next word.
+        bleu_4_weight, crossentropy_weight: see `SelfCritical`.
+        feature_dtype: dtype policy in which the encoder computes during training.
         num_beams, length_penalty: of the search by which epochs are compared.
         seed: of weights, order, dropout and flips.
     """
@@ -52,6 +63,12 @@ class Recipe:
     label_smoothing: float = 0.1
     doubly_stochastic_weight: float = 0.0
     random_flip: bool = True
+    unfreeze_after: str = ""
+    encoder_learning_rate: float = 0.0
+    random_window: float = 1.0
+    self_critical_samples: int = 0
+    bleu_4_weight: float = 0.0
+    crossentropy_weight: float = 0.0
     feature_dtype: str = "float32"
     num_beams: int = 5
     length_penalty: float = 0.7
@@ -75,25 +92,6 @@ class Recipe:
                 )
 
     @classmethod
-    def from_file(cls, path):
-        """Reads a recipe from JSON.
-
-        Args:
-            path: path of a file with an object of the attributes above; those left out
-                take their defaults.
-
-        Raises:
-            ValueError: if the file is not such an object, or has an unknown name.
-        """
-        try:
-            values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"A recipe must be a JSON file. Received: '{path}': {error}"
-            ) from error
-        return cls.from_dict(values, path)
-
-    @classmethod
     def from_dict(cls, values, source="a dict"):
         """Makes a recipe of a dict; `source` names it in errors."""
         names = [field.name for field in dataclasses.fields(cls)]
@@ -108,3 +106,33 @@ class Recipe:
     def to_dict(self):
         """The recipe as a dict that JSON can hold."""
         return dataclasses.asdict(self)
+
+
+def load_recipes(path):
+    """Reads a training of one or more stages from JSON.
+
+    Args:
+        path: path of a file with an object of the attributes of `Recipe`, where those left
+            out take their defaults, or a list of such objects; or the name of a bundled
+            preset, for the recipe that made it.
+
+    Returns:
+        list of `Recipe`, in the order in which they are run.
+
+    Raises:
+        FileNotFoundError: if there is no such file or bundled recipe.
+        ValueError: if the file is nothing of this, or has an unknown name.
+    """
+    bundled = {file.stem: file for file in (BUNDLED / "recipes").glob("*.json")}
+    file = pathlib.Path(bundled.get(str(path), path))
+    if not file.is_file():
+        raise FileNotFoundError(
+            "A recipe must be a file, or the name of a bundled one, one of "
+            f"{sorted(bundled)}. Received: '{path}'"
+        )
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"A recipe must be a JSON file. Received: '{path}': {error}") from error
+    stages = values if isinstance(values, list) and values else [values]
+    return [Recipe.from_dict(stage, path) for stage in stages]
