@@ -85,7 +85,7 @@ class ImageEncoder(keras.layers.Layer):
         self.features = keras.Model(backbone.inputs[0], output, name="features")
         # The layers are younger than the flag that `Layer.__init__` was given.
         self.features.trainable = self.trainable
-        self._last_frozen = None
+        self._last_frozen: str | None = None
         # In a function: a dict of models would be tracked, and its weights saved again.
         self.part_after = functools.cache(self._part_after)
 

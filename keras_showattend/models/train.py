@@ -140,9 +140,10 @@ def _claim(work, stages):
     if path.exists():
         before = json.loads(path.read_text())
         if before != recipes:
+            nothing: dict = {}
             changed = {
                 key
-                for old, new in itertools.zip_longest(before, recipes, fillvalue={})
+                for old, new in itertools.zip_longest(before, recipes, fillvalue=nothing)
                 for key in {*old, *new}
                 if old.get(key) != new.get(key)
             }
