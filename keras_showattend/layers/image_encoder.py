@@ -57,6 +57,8 @@ class ImageEncoder(keras.layers.Layer):
     ```
     """
 
+    trainable: bool
+
     def __init__(self, backbone, output_layer=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(backbone, keras.Model) or not getattr(backbone, "inputs", None):
