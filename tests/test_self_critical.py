@@ -183,6 +183,27 @@ def test_stop(tiny_captioner, dataset):
     assert history.epoch == [0, 1]
 
 
+def test_goes_on_where_it_stopped(tiny_captioner, dataset, tmp_path):
+    class Killed(BaseException):
+        """In place of a signal, which would end the tests as well."""
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise Killed
+
+    def train(*callbacks):
+        captioner = tiny_captioner()
+        captioner.compile(self_critical=SelfCritical(2))
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        options = {"epochs": 3, "batch_size": 4, "feature_cache": None, "verbose": 0}
+        return captioner.fit(dataset, callbacks=[backup, *callbacks], **options)
+
+    with pytest.raises(Killed):
+        train(Kill())
+    assert train().epoch == [2]
+
+
 def test_bad_input(tiny_captioner, dataset):
     captioner = tiny_captioner()
     captioner.compile(self_critical=SelfCritical(4))
