@@ -146,6 +146,8 @@ def test_copies_empty_captions_and_lengths_are_noticed(captioner, dataset):
     assert warned(silent, "Captions have 1.0 words on average, the references 6.0")
     long = said(captioner, dataset, "a a a a a a a a a")
     assert warned(long, "100.0% of the captions were cut at 9 words")
+    assert warned(long, "100.0% of the captions end in a word such as 'a'")
+    assert warned(long, "100.0% of the captions say a word twice in a row")
     fresh = said(captioner, dataset, "A zebra", train_captions=["A zebra."])
     assert fresh["checks"]["diversity"]["copied_captions"] == 1
     assert fresh["checks"]["constant_caption"]["caption"] == "a zebra"

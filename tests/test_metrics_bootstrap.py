@@ -96,6 +96,24 @@ def test_diversity_by_hand():
     assert report.most_common == [("a dog runs", 2)]
 
 
+def test_broken_sentences_by_hand():
+    report = diversity_report(
+        {
+            1: "A dog runs with a .",
+            2: "a man in",
+            3: "the dog the dog runs",
+            4: "a big big dog",
+            5: "a dog and a dog",
+            6: "",
+            7: "of",
+            8: "a a",
+        }
+    )
+    # 1, 2, 7 and 8 end open; 3, 4 and 8 stutter.
+    assert report.unfinished_captions == pytest.approx(4 / 8)
+    assert report.stuttering_captions == pytest.approx(3 / 8)
+
+
 def test_diversity_without_references():
     report = diversity_report({1: "a dog"})
     assert report.mean_reference_length is None

@@ -16,6 +16,8 @@ ONE_CAPTION = 0.1
 MANY_COPIES = 0.5
 LENGTH_DIFFERENCE = 0.2
 CUT_SHARE = 0.01
+UNFINISHED_SHARE = 0.01
+STUTTER_SHARE = 0.02
 FEW_IMAGES = 100
 
 
@@ -120,6 +122,15 @@ def _caption_warnings(checks: Mapping[str, Any], protocol: Mapping[str, Any]) ->
         found.append(f"{copied:.0%} of the captions are training captions, word for word.")
     if diversity["empty_captions"]:
         found.append(f"{diversity['empty_captions']:.1%} of the captions have no word.")
+    if diversity["unfinished_captions"] > UNFINISHED_SHARE:
+        found.append(
+            f"{diversity['unfinished_captions']:.1%} of the captions end in a word such as 'a' or "
+            "'with' that wants another one behind it."
+        )
+    if diversity["stuttering_captions"] > STUTTER_SHARE:
+        found.append(
+            f"{diversity['stuttering_captions']:.1%} of the captions say a word twice in a row."
+        )
     ratio = diversity["mean_length"] / max(diversity["mean_reference_length"], 1e-9)
     if abs(ratio - 1) > LENGTH_DIFFERENCE:
         found.append(

@@ -37,8 +37,16 @@ CHECK_NAMES = {
     "mean_reference_length": "Words a reference",
     "copied_captions": "Captions copied from training, word for word",
     "empty_captions": "Captions without a word",
+    "unfinished_captions": "Captions that end in a word that wants another behind it",
+    "stuttering_captions": "Captions that say a word or a pair twice in a row",
 }
-SHARES = ("distinct_captions", "copied_captions", "empty_captions")
+SHARES = (
+    "distinct_captions",
+    "copied_captions",
+    "empty_captions",
+    "unfinished_captions",
+    "stuttering_captions",
+)
 
 
 def write_report(

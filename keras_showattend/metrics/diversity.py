@@ -9,6 +9,11 @@ from keras_showattend.metrics._inputs import check_captions
 from keras_showattend.metrics.ngrams import count_ngrams
 from keras_showattend.metrics.tokenizer import tokenize
 
+# Words that want another word behind them: what training on scores can make captions end in.
+_ARTICLES = {"a", "an", "the", "his", "her"}
+_PREPOSITIONS = {"at", "by", "for", "from", "in", "of", "on", "to", "with"}
+_OPEN_WORDS = _ARTICLES | _PREPOSITIONS | {"and", "or", "is", "are"}
+
 
 @dataclass(frozen=True)
 class DiversityReport:
@@ -21,6 +26,10 @@ class DiversityReport:
         distinct_2: float, number of different word pairs over number of word pairs.
         vocabulary_size: int, number of different words used.
         empty_captions: float, share of captions without any word.
+        unfinished_captions: float, share of captions that end in an article, a preposition or
+            another word that wants a word behind it.
+        stuttering_captions: float, share of captions that say a word or a pair of words twice in
+            a row.
         mean_length: float, words a caption.
         mean_reference_length: float or None, words a reference.
         reference_vocabulary_size: int or None, number of different words in the references.
@@ -34,6 +43,8 @@ class DiversityReport:
     distinct_2: float
     vocabulary_size: int
     empty_captions: float
+    unfinished_captions: float
+    stuttering_captions: float
     mean_length: float
     mean_reference_length: float | None = None
     reference_vocabulary_size: int | None = None
@@ -95,6 +106,8 @@ def diversity_report(
         distinct_2=distinct_n(sentences, 2),
         vocabulary_size=len(set(chain(*sentences))),
         empty_captions=seen[""] / len(texts),
+        unfinished_captions=_share(_OPEN_WORDS.intersection(s[-1:]) for s in sentences),
+        stuttering_captions=_share(map(_stutters, sentences)),
         mean_length=words / len(texts),
         mean_reference_length=None
         if reference_sentences is None
@@ -105,6 +118,19 @@ def diversity_report(
         copied_captions=copied,
         most_common=seen.most_common(num_most_common),
     )
+
+
+def _stutters(sentence: Sequence[Hashable]) -> bool:
+    return any(
+        sentence[place : place + size] == sentence[place + size : place + 2 * size]
+        for size in (1, 2)
+        for place in range(len(sentence) - 2 * size + 1)
+    )
+
+
+def _share(found: Iterable[object]) -> float:
+    flags = [bool(flag) for flag in found]
+    return sum(flags) / len(flags)
 
 
 def distinct_n(sentences: Iterable[Sequence[Hashable]], order: int) -> float:
