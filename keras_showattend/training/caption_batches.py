@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 # Lengths are rounded up to a multiple, so that compiled backends see few shapes.
-_LENGTH_STEP = 4
+LENGTH_STEP = 4
 
 
 class CaptionBatches(keras.utils.PyDataset):
@@ -59,7 +59,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self._image_of = np.array([index for index, _ in pairs])
         self._tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
         steps = np.array([len(ids) + 1 for ids in self._tokens])
-        steps = -(-steps // _LENGTH_STEP) * _LENGTH_STEP
+        steps = -(-steps // LENGTH_STEP) * LENGTH_STEP
         self._lengths = np.minimum(steps, preprocessor.sequence_length)
         self._longest = np.zeros(len(dataset.images), int)
         np.maximum.at(self._longest, self._image_of, self._lengths)

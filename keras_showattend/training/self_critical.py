@@ -8,6 +8,7 @@ import numpy as np
 from keras_showattend.metrics import CiderD
 from keras_showattend.metrics.bleu import bleu_from_statistics, bleu_statistics
 from keras_showattend.search import CaptionSearch
+from keras_showattend.training.caption_batches import LENGTH_STEP
 
 # Smoothing of a single caption's counts, so that a missing match is not the end of it.
 _TINY = 1e-9
@@ -176,9 +177,10 @@ class SelfCriticalBatches:
             share = self.settings.crossentropy_weight
             scales = np.concatenate([(1 - share) * scales, np.full(len(given), share)])
             groups = np.concatenate([groups, np.ones(len(given), int)])
-        parts = self.preprocessor.shift(
-            self.preprocessor.pack(rows, self.preprocessor.sequence_length)
-        )
+        steps = max(len(ids) + 1 for ids in rows)
+        # Rounded up, so that compiled backends see few shapes.
+        steps = min(-(-steps // LENGTH_STEP) * LENGTH_STEP, self.preprocessor.sequence_length)
+        parts = self.preprocessor.shift(self.preprocessor.pack(rows, steps))
         weight = parts["sample_weight"]
         words = weight.sum(axis=1)
         totals = np.bincount(groups, words)
