@@ -85,7 +85,10 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         if loss == "auto":
             # Weights that say how good a caption is do not sum up to anything.
             loss = (
-                CaptionCrossentropy(reduction="sum")
+                CaptionCrossentropy(
+                    reduction="sum",
+                    forbidden_ids=self.preprocessor.tokenizer.forbidden_token_ids,
+                )
                 if self_critical
                 else CaptionCrossentropy(label_smoothing)
             )

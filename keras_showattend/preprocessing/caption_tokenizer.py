@@ -107,6 +107,11 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
         vocabulary = [*SPECIAL_TOKENS, *words]
         return cls(vocabulary[:max_size], **kwargs)
 
+    @property
+    def forbidden_token_ids(self):
+        """Tokens that no generated caption holds, as a tuple of int."""
+        return (self.pad_token_id, self.start_token_id, self.unk_token_id)
+
     def set_vocabulary(self, vocabulary):
         """Sets the vocabulary: list of str, path of a text file, or None."""
         self._tf_table = None

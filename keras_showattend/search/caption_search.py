@@ -46,7 +46,7 @@ class CaptionSearch(keras.Model):
         self.start_id = tokenizer.start_token_id
         self.end_id = tokenizer.end_token_id
         self.pad_id = tokenizer.pad_token_id
-        self.forbidden_ids = (self.pad_id, self.start_id, tokenizer.unk_token_id)
+        self.forbidden_ids = tokenizer.forbidden_token_ids
 
     def build(self, input_shape):
         """The backbone is built already."""

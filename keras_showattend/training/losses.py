@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_showattend.search.beam_search import penalize
+
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class CaptionCrossentropy(keras.losses.Loss):
@@ -15,6 +17,9 @@ class CaptionCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: float in [0, 1). Defaults to 0.
+        forbidden_ids: tokens left out of the softmax. Captions that were drawn without
+            them must be learned from without them: what such captions lose in probability
+            would go to tokens that are never drawn and so never blamed. Defaults to none.
         name: str.
         **kwargs: `reduction`, `dtype` of `keras.losses.Loss`. The default reduction is
             `"mean_with_sample_weight"`.
@@ -25,12 +30,14 @@ class CaptionCrossentropy(keras.losses.Loss):
         sample_weight: float[B, T].
 
     Raises:
-        ValueError: on construction, if `label_smoothing` is outside [0, 1).
+        ValueError: on construction, if `label_smoothing` is outside [0, 1), or not 0 together
+            with `forbidden_ids`.
     """
 
     def __init__(
         self,
         label_smoothing=0.0,
+        forbidden_ids=(),
         name="caption_crossentropy",
         reduction="mean_with_sample_weight",
         **kwargs,
@@ -41,11 +48,19 @@ class CaptionCrossentropy(keras.losses.Loss):
                 "`label_smoothing` must be in [0, 1). "
                 f"Received: label_smoothing={label_smoothing!r}"
             )
+        if label_smoothing and forbidden_ids:
+            raise ValueError(
+                "`label_smoothing` gives every token a share and cannot go with `forbidden_ids`. "
+                f"Received: label_smoothing={label_smoothing!r}, forbidden_ids={forbidden_ids!r}"
+            )
         self.label_smoothing = label_smoothing
+        self.forbidden_ids = tuple(forbidden_ids)
 
     def call(self, y_true, y_pred):
         """Loss of each word, float32[B, T]."""
         logits = ops.cast(y_pred, "float32")
+        if self.forbidden_ids:
+            logits = logits + penalize(self.forbidden_ids, logits.shape[-1])
         words = ops.expand_dims(ops.cast(y_true, "int32"), axis=-1)
         target = ops.squeeze(ops.take_along_axis(logits, words, axis=-1), axis=-1)
         if self.label_smoothing:
@@ -55,7 +70,11 @@ class CaptionCrossentropy(keras.losses.Loss):
 
     def get_config(self):
         """Arguments that rebuild the loss."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "forbidden_ids": self.forbidden_ids,
+        }
 
 
 def doubly_stochastic_penalty(attention_weights, padding_mask):

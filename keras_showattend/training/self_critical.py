@@ -118,6 +118,7 @@ class SelfCriticalBatches:
         self.images_per_batch = min(batch_size // settings.num_samples, len(inputs))
         tokenizer = self.preprocessor.tokenizer
         self._end = tokenizer.end_token_id
+        self._forbidden = tokenizer.forbidden_token_ids
         self._tokens = [
             [list(map(int, ids)) for ids in tokenizer.tokenize(list(captions))]
             for captions in dataset.captions
@@ -182,6 +183,8 @@ class SelfCriticalBatches:
         steps = min(-(-steps // LENGTH_STEP) * LENGTH_STEP, self.preprocessor.sequence_length)
         parts = self.preprocessor.shift(self.preprocessor.pack(rows, steps))
         weight = parts["sample_weight"]
+        # Unknown words of the given captions, which the loss leaves out.
+        weight = weight * ~np.isin(parts["targets"], self._forbidden)
         words = weight.sum(axis=1)
         totals = np.bincount(groups, words)
         weight = weight * (scales / totals[groups])[:, None]
