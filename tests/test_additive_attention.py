@@ -49,6 +49,16 @@ def test_by_hand():
     np.testing.assert_allclose(numpy(context), [[0.4015749, 2.0757656]], atol=1e-6)
 
 
+def test_projection_of_scaled_annotations(arrays):
+    layer = built_layer()
+    _, annotations = arrays
+    rng = np.random.default_rng(3)
+    scale, offset = (rng.normal(size=D).astype("float32") for _ in range(2))
+    projected = layer.project(annotations, (scale, offset))
+    expected = layer.project(scale * annotations + offset)
+    np.testing.assert_allclose(numpy(projected), numpy(expected), atol=1e-5)
+
+
 def test_projection_given_or_not_is_the_same(arrays):
     layer = built_layer()
     state, annotations = arrays

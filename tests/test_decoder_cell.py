@@ -88,6 +88,25 @@ def test_projection_given_or_not_is_the_same():
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_step_with_what_was_computed_before(cell):
+    layer = built_cell(cell)
+    embedding, states, annotations = arrays(cell)
+    rng = np.random.default_rng(3)
+    affine = [rng.normal(size=D).astype("float32") for _ in range(2)]
+    outputs, new_states = layer.step(
+        layer.project(embedding),
+        states,
+        annotations,
+        layer.attention.project(annotations, affine),
+        recurrence=layer.recurrence(),
+        affine=affine,
+    )
+    expected, expected_states = layer(embedding, states, affine[0] * annotations + affine[1])
+    for got, want in zip([*outputs, *new_states], [*expected, *expected_states], strict=True):
+        np.testing.assert_allclose(numpy(got), numpy(want), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_serialization(cell):
     layer = CaptionDecoderCell(N, A, cell, context_gate=False, name="step", dtype="mixed_bfloat16")
     copy = check_serialization(layer, "CaptionDecoderCell")

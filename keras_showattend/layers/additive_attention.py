@@ -72,16 +72,24 @@ class AdditiveAttention(keras.layers.Layer):
         self.state_projection.build(hidden_state_shape)
         self.score.build((*annotations_shape[:-1], self.attention_dim))
 
-    def project(self, annotations):
+    def project(self, annotations, affine=None):
         """`W_a annotations + b`, the part of the scores that is the same at every step.
 
         Args:
             annotations: float[B, L, D].
+            affine: tuple `(scale, offset)` of float[D], or None. Projects
+                `scale * annotations + offset`, at the cost of `annotations` alone.
 
         Returns:
             float[B, L, A].
         """
-        return self.annotation_projection(annotations)
+        if affine is None:
+            return self.annotation_projection(annotations)
+        scale, offset = affine
+        kernel = ops.cast(self.annotation_projection.kernel, self.compute_dtype)
+        bias = ops.cast(self.annotation_projection.bias, self.compute_dtype)
+        bias = bias + ops.squeeze(ops.matmul(ops.expand_dims(offset, 0), kernel), 0)
+        return ops.matmul(annotations, ops.expand_dims(scale, 1) * kernel) + bias
 
     def call(self, hidden_state, annotations, projected_annotations=None, annotation_mask=None):
         """Attends; see the class docstring."""

@@ -147,10 +147,11 @@ class CaptionDecoder(keras.layers.Layer):
         """
         annotations = ops.cast(annotations, self.compute_dtype)
         if self.annotation_norm is not None:
-            annotations = self.annotation_norm(annotations)
+            annotations = ops.layer_normalization(annotations, epsilon=self.annotation_norm.epsilon)
+        affine = self._affine()
         memory = {
             "annotations": annotations,
-            "projected_annotations": self.cell.attention.project(annotations),
+            "projected_annotations": self.cell.attention.project(annotations, affine),
         }
         if annotation_mask is None:
             mean = ops.mean(annotations, axis=1)
@@ -159,6 +160,8 @@ class CaptionDecoder(keras.layers.Layer):
             weight = ops.expand_dims(ops.cast(annotation_mask, self.compute_dtype), axis=-1)
             total = ops.maximum(ops.sum(weight, axis=1), 1)
             mean = ops.sum(weight * annotations, axis=1) / total
+        if affine is not None:
+            mean = affine[0] * mean + affine[1]
         if self.state_initializers:
             states = [layer(mean) for layer in self.state_initializers]
         else:
@@ -179,7 +182,9 @@ class CaptionDecoder(keras.layers.Layer):
             the list of new states.
         """
         embedding = self.token_embedding(token_ids)
-        (hidden_state, context, attention_weights), states = self.cell(embedding, states, **memory)
+        (hidden_state, context, attention_weights), states = self.cell.step(
+            self.cell.project(embedding), states, **memory, **self._constants()
+        )
         return self._logits(embedding, hidden_state, context), attention_weights, states
 
     def call(self, token_ids, annotations, annotation_mask=None, image_index=None, training=None):
@@ -190,11 +195,30 @@ class CaptionDecoder(keras.layers.Layer):
                 lambda tensor: ops.take(tensor, image_index, axis=0), (memory, states)
             )
         embeddings = self.embedding_dropout(self.token_embedding(token_ids), training=training)
+        constants = self._constants()
         (hidden_states, contexts, attention_weights), _ = scan_time(
-            lambda embedding, states: self.cell(embedding, states, **memory), states, embeddings
+            lambda token, states: self.cell.step(token, states, **memory, **constants),
+            states,
+            self.cell.project(embeddings),
         )
         logits = self._logits(embeddings, hidden_states, contexts, training)
         return {"logits": logits, "attention_weights": attention_weights}
+
+    def _affine(self):
+        """Scale and offset of the normalised annotations, or None.
+
+        They are applied to sums over places and not to each place, so that no gradient by
+        place is wanted while the encoder is frozen.
+        """
+        if self.annotation_norm is None:
+            return None
+        return tuple(
+            ops.cast(weight, self.compute_dtype)
+            for weight in (self.annotation_norm.gamma, self.annotation_norm.beta)
+        )
+
+    def _constants(self):
+        return {"recurrence": self.cell.recurrence(), "affine": self._affine()}
 
     def _logits(self, embedding, hidden_state, context, training=None):
         output = self.hidden_output(hidden_state)

@@ -83,7 +83,35 @@ class CaptionDecoderCell(keras.layers.Layer):
         self.attention.build(state_shape, annotations_shape)
         if self.gate is not None:
             self.gate.build(state_shape)
-        self.recurrent.build((batch, token_embedding_shape[-1] + annotations_shape[-1]))
+        self.embedding_dim = token_embedding_shape[-1]
+        self.recurrent.build((batch, self.embedding_dim + annotations_shape[-1]))
+
+    def project(self, token_embedding):
+        """The embedding's part of step 3, which does not wait for the state.
+
+        Args:
+            token_embedding: float[..., M].
+
+        Returns:
+            float[..., G]: what the embedding adds to the gates, with their bias; G is 3 N
+            for a GRU and 4 N for an LSTM.
+        """
+        kernel = self._weight(self.recurrent.kernel)[: self.embedding_dim]
+        bias = self._weight(self.recurrent.bias)
+        return ops.matmul(token_embedding, kernel) + (bias[0] if self.cell == "gru" else bias)
+
+    def recurrence(self):
+        """The weights of step 3 that are left, as `step` takes them.
+
+        Taken once for all steps: the gradient of a kernel that is cut inside a loop has the
+        size of the whole kernel at each step.
+        """
+        kernel = self._weight(self.recurrent.kernel)[self.embedding_dim :]
+        bias = self._weight(self.recurrent.bias)[1] if self.cell == "gru" else None
+        return kernel, self._weight(self.recurrent.recurrent_kernel), bias
+
+    def _weight(self, variable):
+        return ops.cast(variable, self.compute_dtype)
 
     def call(
         self,
@@ -94,15 +122,55 @@ class CaptionDecoderCell(keras.layers.Layer):
         annotation_mask=None,
     ):
         """Takes one step; see the class docstring."""
+        return self.step(
+            self.project(token_embedding),
+            states,
+            annotations,
+            projected_annotations,
+            annotation_mask,
+            recurrence=self.recurrence(),
+        )
+
+    def step(
+        self,
+        token_projection,
+        states,
+        annotations,
+        projected_annotations=None,
+        annotation_mask=None,
+        *,
+        recurrence,
+        affine=None,
+    ):
+        """Takes one step of many, with what does not depend on the step computed before.
+
+        Args:
+            token_projection: float[B, G]. From `project`.
+            states, annotations, projected_annotations, annotation_mask: as for a call.
+            recurrence: from `recurrence`.
+            affine: tuple `(scale, offset)` of float[D], or None. Looks at
+                `scale * annotations + offset`; `projected_annotations` must be theirs.
+
+        Returns:
+            As a call.
+        """
         hidden_state = states[0]
         context, attention_weights = self.attention(
             hidden_state, annotations, projected_annotations, annotation_mask
         )
+        if affine is not None:
+            # Attention weights sum to 1, so that this may wait until after the sum.
+            context = affine[0] * context + affine[1]
         if self.gate is not None:
             context = self.gate(hidden_state) * context
-        inputs = ops.concatenate([token_embedding, context], axis=-1)
-        hidden_state, states = self.recurrent(inputs, list(states))
-        return (hidden_state, context, attention_weights), list(states)
+        context_kernel, recurrent_kernel, recurrent_bias = recurrence
+        inputs = token_projection + ops.matmul(context, context_kernel)
+        recurrent = ops.matmul(hidden_state, recurrent_kernel)
+        if self.cell == "gru":
+            states = [_gru(inputs, recurrent + recurrent_bias, hidden_state)]
+        else:
+            states = _lstm(inputs + recurrent, states[1])
+        return (states[0], context, attention_weights), states
 
     def get_config(self):
         """Arguments that rebuild the layer."""
@@ -113,3 +181,21 @@ class CaptionDecoderCell(keras.layers.Layer):
             "cell": self.cell,
             "context_gate": self.context_gate,
         }
+
+
+def _gru(inputs, recurrent, hidden_state):
+    """Keras' `GRUCell` after its products: float[B, 3 N] twice, float[B, N]."""
+    size = 2 * hidden_state.shape[-1]
+    inputs, candidate = ops.split(inputs, [size], axis=-1)
+    recurrent, recurrent_candidate = ops.split(recurrent, [size], axis=-1)
+    update, reset = ops.split(ops.sigmoid(inputs + recurrent), 2, axis=-1)
+    candidate = ops.tanh(candidate + reset * recurrent_candidate)
+    return update * hidden_state + (1 - update) * candidate
+
+
+def _lstm(gates, cell_state):
+    """Keras' `LSTMCell` after its products: float[B, 4 N], float[B, N]."""
+    input_gate, forget_gate, candidate, output_gate = ops.split(gates, 4, axis=-1)
+    cell_state = ops.sigmoid(forget_gate) * cell_state
+    cell_state = cell_state + ops.sigmoid(input_gate) * ops.tanh(candidate)
+    return [ops.sigmoid(output_gate) * ops.tanh(cell_state), cell_state]

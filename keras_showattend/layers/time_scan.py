@@ -40,12 +40,14 @@ def _tensorflow_scan(step, states, inputs):
     length = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
     # The shapes of the outputs are wanted before the loop; the graph drops this step again.
     first, _ = step(inputs[0], states)
+    # Read from an array: the gradient of `inputs[time]` would be of the size of all inputs.
+    inputs = tf.TensorArray(inputs.dtype, length, element_shape=inputs.shape[1:]).unstack(inputs)
     arrays = tuple(
         tf.TensorArray(output.dtype, size=length, element_shape=output.shape) for output in first
     )
 
     def body(time, arrays, states):
-        outputs_t, states = step(inputs[time], states)
+        outputs_t, states = step(inputs.read(time), states)
         arrays = tuple(
             array.write(time, output) for array, output in zip(arrays, outputs_t, strict=True)
         )
