@@ -133,6 +133,14 @@ def test_similar_lengths_together():
     assert widths != sorted(widths)
 
 
+def test_lengths_that_are_not_rounded_up():
+    captions = [["w1", "w2"], ["w1 w2", "w2 w1"], ["w1 w2 w3 w4", "w4 w3 w2 w1"]]
+    batches = new_batches(captions, batch_size=2, length_step=1)
+    # A word more for the end.
+    assert sorted(batches[index][1].shape for index in range(3)) == [(2, 2), (2, 3), (2, 5)]
+    assert all(batches[index][2].all() for index in range(3))
+
+
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_lengths_are_the_same_every_epoch_and_show_in_the_first_two_batches(shuffle):
     # Keras fixes on TensorFlow what the first two batches have in common.

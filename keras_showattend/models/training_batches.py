@@ -4,7 +4,11 @@ import keras
 
 from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.data.features import open_cache
-from keras_showattend.training.caption_batches import CaptionBatches, PreprocessedBatches
+from keras_showattend.training.caption_batches import (
+    LENGTH_STEP,
+    CaptionBatches,
+    PreprocessedBatches,
+)
 from keras_showattend.training.image_inputs import ImageInputs
 from keras_showattend.training.self_critical import SelfCriticalBatches
 
@@ -83,5 +87,7 @@ def training_batches(
         shuffle=shuffle,
         # Captions share an image where encoding it is a part of the step.
         share_images=cache is None or captioner.backbone.image_encoder.trainable,
+        # A plain graph takes any length, and steps of padding cost as much as others.
+        length_step=LENGTH_STEP if captioner.jit_compile else 1,
         seed=seed,
     )

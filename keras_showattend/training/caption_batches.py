@@ -21,6 +21,8 @@ class CaptionBatches(keras.utils.PyDataset):
         share_images: bool. Whether the captions of an image stand together in a batch
             that holds the image once. Right where encoding images is a part of the step;
             else batches of captions of many images vary more. Defaults to False.
+        length_step: int. Lengths are rounded up to a multiple of it, so that what is
+            compiled by shape sees few shapes; 1 wastes nothing. Defaults to 4.
         seed: int. Of the order.
         **kwargs: `workers`, `max_queue_size` of `keras.utils.PyDataset`.
 
@@ -40,6 +42,7 @@ class CaptionBatches(keras.utils.PyDataset):
         batch_size=64,
         shuffle=True,
         share_images=False,
+        length_step=LENGTH_STEP,
         seed=0,
         **kwargs,
     ):
@@ -59,7 +62,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self._image_of = np.array([index for index, _ in pairs])
         self._tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
         steps = np.array([len(ids) + 1 for ids in self._tokens])
-        steps = -(-steps // LENGTH_STEP) * LENGTH_STEP
+        steps = -(-steps // length_step) * length_step
         self._lengths = np.minimum(steps, preprocessor.sequence_length)
         self._longest = np.zeros(len(dataset.images), int)
         np.maximum.at(self._longest, self._image_of, self._lengths)
