@@ -16,7 +16,7 @@ import numpy as np
 from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.hiding import hide_annotations, hide_pixels
 from keras_showattend.explain.explainer import explain
-from keras_showattend.models.captioner import DEFAULT_LENGTH_PENALTY
+from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
 
 LEVELS = ("image", "annotations")
 # Words that name nothing to be seen; kept apart, since most places serve them alike.

@@ -17,7 +17,7 @@ from keras_showattend.evaluation.protocol import (
     versions,
 )
 from keras_showattend.metrics import METRIC_NAMES, bootstrap, diversity_report, score_details
-from keras_showattend.models.captioner import DEFAULT_LENGTH_PENALTY
+from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
 from keras_showattend.training.caption_scores import caption_dataset
 
 FORMAT = 1

@@ -12,6 +12,8 @@ import keras
 import keras_hub
 import numpy as np
 
+from keras_showattend.models.architecture import without_names
+
 PACKAGES = ("keras-showattend", "keras", "keras-hub", "numpy", "nltk", "pillow")
 TOKENIZER = (
     "coco-caption's rules (Penn Treebank, lower case, punctuation dropped), in Python: "
@@ -30,20 +32,10 @@ def model_digest(captioner: Any) -> str:
     digest.update("\n".join(tokenizer.get_vocabulary()).encode())
     converter = captioner.preprocessor.image_converter.get_config()
     described = [captioner.backbone.get_config(), converter]
-    # Names are counted up within a process, and say nothing of the model.
-    digest.update(json.dumps(_nameless(described), sort_keys=True, default=str).encode())
+    digest.update(json.dumps(without_names(described), sort_keys=True, default=str).encode())
     for weight in captioner.backbone.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
     return digest.hexdigest()
-
-
-def _nameless(config: Any) -> Any:
-    if isinstance(config, dict):
-        dropped = ("name", "build_config", "inbound_nodes", "input_layers", "output_layers")
-        return {key: _nameless(value) for key, value in config.items() if key not in dropped}
-    if isinstance(config, list | tuple):
-        return [_nameless(value) for value in config]
-    return config
 
 
 def decoder_settings(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
-from keras_showattend.models.captioner import DEFAULT_LENGTH_PENALTY
+from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
 from keras_showattend.models.generation import CaptionHypothesis, hypotheses, pad_rows
 from keras_showattend.preprocessing.images import load_image
 

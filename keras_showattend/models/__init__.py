@@ -1,7 +1,9 @@
 """The captioner: `ShowAttendBackbone` computes, `ImageCaptioner` trains and generates."""
 
+from keras_showattend.models.averaging import average_captioners
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.models.ensemble import CaptionerEnsemble
 from keras_showattend.models.factory import create_captioner
 from keras_showattend.models.generation import CaptionHypothesis
 from keras_showattend.models.grow import grow_vgg19
@@ -15,8 +17,10 @@ from keras_showattend.preprocessing import (
 
 __all__ = [
     "CaptionHypothesis",
+    "CaptionerEnsemble",
     "ImageCaptioner",
     "ShowAttendBackbone",
+    "average_captioners",
     "create_captioner",
     "grow_vgg19",
     "train_captioner",

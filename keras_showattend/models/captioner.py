@@ -1,21 +1,17 @@
-"""`ImageCaptioner`: generate, explain, load, save, share."""
+"""`ImageCaptioner`: explain, load, save, share."""
 
 import os
 
 import keras
 
-from keras_showattend.models.generation import dataset_sources, hypotheses, stream_hypotheses
+from keras_showattend.models.caption_generator import CaptionGenerator
 from keras_showattend.models.saving import save_preset
 from keras_showattend.models.trainable import TrainableCaptioner
-from keras_showattend.preprocessing.images import as_image_list
 from keras_showattend.presets import preset_names, resolve_preset
-from keras_showattend.search import GenerateFunction
-
-DEFAULT_LENGTH_PENALTY = 0.7
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
-class ImageCaptioner(TrainableCaptioner):
+class ImageCaptioner(CaptionGenerator, TrainableCaptioner):
     """Describes images in words; after "Show, Attend and Tell".
 
     Args:
@@ -41,106 +37,6 @@ class ImageCaptioner(TrainableCaptioner):
     ```
     """
 
-    def make_generate_function(self):
-        """The compiled search; `compile` starts it afresh."""
-        if self.generate_function is None:
-            self.generate_function = GenerateFunction(
-                self.backbone,
-                self.preprocessor.tokenizer,
-                self.sampler,
-                jit_compile=self.jit_compile,
-                run_eagerly=self.run_eagerly,
-            )
-        return self.generate_function
-
-    def generate(
-        self,
-        images,
-        max_length=None,
-        num_beams=None,
-        length_penalty=DEFAULT_LENGTH_PENALTY,
-        *,
-        return_all_beams=False,
-        capitalize=True,
-        batch_size=16,
-    ):
-        """Describes one image or many.
-
-        Args:
-            images: one image or several: path, bytes of an image file, PIL image, uint8
-                or float array [H, W, 3] with pixels in 0..255; a list of any of these,
-                of any sizes; an array [B, H, W, 3]; a `tf.data.Dataset` of images; or a
-                dict with `annotations` or `frozen_features`, as `ShowAttendBackbone.annotate`
-                takes it.
-            max_length: int. Most words; the preprocessor's `sequence_length` if None.
-            num_beams: int. Beams of the search, 1 for greedy search. If None, what
-                `compile(sampler=)` says.
-            length_penalty: float. Beams are ranked by log-probability divided by this
-                power of their length. Defaults to 0.7.
-            return_all_beams: bool. Whether all beams of an image are returned, best
-                first, each a `CaptionHypothesis(text, log_probability, score)`.
-            capitalize: bool. Whether captions begin with an upper-case letter.
-            batch_size: int. Images that are encoded together.
-
-        Returns:
-            str for one image, a list of str in the images' order for several; with
-            `return_all_beams` a list of `CaptionHypothesis` in place of each str.
-
-        Raises:
-            ImageError: if an image cannot be read; says which and what to do.
-            ValueError: for a number of beams or words below 1.
-        """
-        options = self._search_options(max_length, num_beams, length_penalty)
-        is_single = False
-        if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
-            outputs = self.make_generate_function()(images, **options)
-            results = hypotheses(self.preprocessor, outputs, len(outputs["scores"]), capitalize)
-        else:
-            if hasattr(images, "as_numpy_iterator"):
-                sources = dataset_sources(images)
-            else:
-                sources, is_single = as_image_list(images)
-            results = stream_hypotheses(
-                self,
-                sources,
-                batch_size=batch_size,
-                on_error="raise",
-                capitalize=capitalize,
-                **options,
-            )
-        captions = [beams if return_all_beams else beams[0].text for beams in results]
-        return captions[0] if is_single else captions
-
-    def generate_stream(
-        self,
-        images,
-        max_length=None,
-        num_beams=None,
-        length_penalty=DEFAULT_LENGTH_PENALTY,
-        *,
-        capitalize=True,
-        batch_size=16,
-    ):
-        """Describes any number of images with flat memory, going on after bad ones.
-
-        Args:
-            images: iterable of single images; see `generate`.
-            max_length, num_beams, length_penalty, capitalize, batch_size: see
-                `generate`.
-
-        Yields:
-            For each image, in order, a list of `CaptionHypothesis`, best first, or the
-            `ImageError` that tells why it could not be read.
-        """
-        return stream_hypotheses(
-            self,
-            images,
-            batch_size=batch_size,
-            on_error="return",
-            capitalize=capitalize,
-            **self._search_options(max_length, num_beams, length_penalty),
-        )
-
     def explain(self, image, **options):
         """Captions one image and tells where each word looked and how sure it was.
 
@@ -158,21 +54,6 @@ class ImageCaptioner(TrainableCaptioner):
 
         return explain(self, image, **options)
 
-    def evaluate_captions(self, dataset, **options):
-        """Captions a data set and scores the captions, with intervals and checks.
-
-        Args:
-            dataset: a `CaptionDataset` or a dict of `images` and `captions`.
-            **options: see `keras_showattend.evaluation.evaluate_captions`.
-
-        Returns:
-            Dict that JSON can hold, with `scores`, `intervals`, `protocol`, `checks`,
-            `warnings` and `images`.
-        """
-        from keras_showattend.evaluation import evaluate_captions
-
-        return evaluate_captions(self, dataset, **options)
-
     def push_to_hub(self, repo_id, **options):
         """Publishes the captioner on the Hugging Face Hub.
 
@@ -187,22 +68,6 @@ class ImageCaptioner(TrainableCaptioner):
         from keras_showattend.hub import push_to_hub
 
         return push_to_hub(self, repo_id, **options)
-
-    def _search_options(self, max_length, num_beams, length_penalty):
-        if self.preprocessor is None:
-            raise ValueError(
-                "`generate` needs a preprocessor to read images and write words. Give one to "
-                "the constructor. Received: preprocessor=None"
-            )
-        max_length = self.preprocessor.sequence_length if max_length is None else max_length
-        for name, value in (("max_length", max_length), ("num_beams", num_beams)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"`{name}` must be a positive int. Received: {name}={value!r}")
-        return {
-            "max_length": max_length,
-            "num_beams": num_beams,
-            "length_penalty": float(length_penalty),
-        }
 
     presets = preset_names
 

@@ -3,11 +3,10 @@
 import keras
 import keras_hub
 
-from keras_showattend.data.features import FeatureCache
+from keras_showattend.data.features import FeatureCache, open_cache
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.training_batches import training_batches
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
-from keras_showattend.search import GenerateFunction
 from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
 from keras_showattend.training.self_critical_loop import fit_self_critical
@@ -18,7 +17,6 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
 
     backbone_cls = ShowAttendBackbone
     preprocessor_cls = ImageCaptionerPreprocessor
-    generate_function: GenerateFunction | None
     calibration = None
     """`keras_showattend.explain.Calibration` of the confidence, where a preset has one."""
 
@@ -205,6 +203,20 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         if isinstance(data, keras.utils.PyDataset):
             return keras.Model.evaluate(self, data, **kwargs)
         return super().evaluate(data, y, batch_size=batch_size, **kwargs)
+
+    def cached_features(self, images, feature_cache="auto", flip=False):
+        """What the frozen encoder gives for images, computed where it is not in the cache.
+
+        Args:
+            images: list of anything `generate` takes.
+            feature_cache: as for `fit`.
+            flip: bool. Whether mirrored images are wanted, too.
+
+        Returns:
+            `Features`, or None if `feature_cache` is None or every layer of the encoder learns.
+        """
+        cache = open_cache(self, feature_cache)
+        return None if cache is None else cache.compute(images, flip=flip)
 
     def feature_cache(self, directory=None, dtype=None):
         """The on-disk cache of what does not learn in this captioner's encoder.

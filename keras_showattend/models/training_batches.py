@@ -3,7 +3,6 @@
 import keras
 
 from keras_showattend.data.caption_dataset import CaptionDataset
-from keras_showattend.data.features import open_cache
 from keras_showattend.training.caption_batches import (
     LENGTH_STEP,
     CaptionBatches,
@@ -59,11 +58,11 @@ def training_batches(
         if isinstance(data, keras.utils.PyDataset):
             return PreprocessedBatches(data, captioner.preprocess_samples)
         return data
-    cache = open_cache(captioner, feature_cache)
+    features = captioner.cached_features(data.images, feature_cache, flip=random_flip)
     inputs = ImageInputs(
         data.images,
         captioner.preprocessor.image_converter,
-        cache and cache.compute(data.images, flip=random_flip),
+        features,
         random_flip=random_flip,
         random_window=random_window,
         seed=seed,
@@ -86,7 +85,7 @@ def training_batches(
         batch_size=batch_size,
         shuffle=shuffle,
         # Captions share an image where encoding it is a part of the step.
-        share_images=cache is None or captioner.backbone.image_encoder.trainable,
+        share_images=features is None or captioner.backbone.image_encoder.trainable,
         # A plain graph takes any length, and steps of padding cost as much as others.
         length_step=LENGTH_STEP if captioner.jit_compile else 1,
         seed=seed,

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from keras_showattend import metrics
-from keras_showattend.data.features import open_cache
 
 
 class CaptionScores(keras.callbacks.Callback):
@@ -130,7 +129,7 @@ def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, 
     """Captions every image of a dataset.
 
     Args:
-        captioner: an `ImageCaptioner`.
+        captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
         dataset: a `CaptionDataset`.
         feature_cache: as for `ImageCaptioner.fit`.
         batch_size: int.
@@ -139,14 +138,17 @@ def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, 
     Returns:
         Dict from image id to caption.
     """
-    cache = open_cache(captioner, feature_cache)
-    if cache is None:
+    features = captioner.cached_features(dataset.images, feature_cache)
+    if features is None:
         texts = captioner.generate(dataset.images, batch_size=batch_size, **options)
         return dict(zip(dataset.ids, texts, strict=True))
-    features = cache.compute(dataset.images)
     texts = []
     for start in range(0, len(dataset), batch_size):
         rows = np.arange(start, min(start + batch_size, len(dataset)))
-        inputs = features.gather(rows).astype("float32")
+        inputs = keras.tree.map_structure(_in_float32, features.gather(rows))
         texts += captioner.generate({features.input_name: inputs}, **options)
     return dict(zip(dataset.ids, texts, strict=True))
+
+
+def _in_float32(features):
+    return features.astype("float32")

@@ -1,0 +1,69 @@
+"""Several captioners of one architecture melted into one."""
+
+import keras
+import numpy as np
+
+from keras_showattend.models.architecture import without_names
+from keras_showattend.models.backbone import ShowAttendBackbone
+from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.models.members import as_shares, load_members
+
+# What two captioners may differ in and still have weights of one meaning.
+_NO_ARCHITECTURE = ("trainable", "dtype", "dropout")
+
+
+def average_captioners(captioners, weights=None):
+    """A captioner whose weights are the mean of others' weights: a model soup.
+
+    Source: Wortsman et al. 2022 (arXiv 2203.05482). It works for captioners that were
+    trained on from the same weights, such as fine-tunings of one preset with several
+    seeds; the mean of captioners that began apart says nothing. Unlike an ensemble it costs
+    no more than one captioner.
+
+    Args:
+        captioners: list of `ImageCaptioner`, or of what `ImageCaptioner.from_preset`
+            takes.
+        weights: list of positive floats, scaled to add up to 1. Defaults to equal shares.
+
+    Returns:
+        A new `ImageCaptioner` with the first one's preprocessor.
+
+    Raises:
+        ValueError: for vocabularies or architectures that differ, quantised weights, or
+            `weights` that do not fit.
+    """
+    members = load_members(captioners)
+    shares = as_shares(weights, len(members))
+    first = members[0].backbone
+    for member in members[1:]:
+        _require_same_architecture(first, member.backbone)
+    backbone = ShowAttendBackbone.from_config(first.get_config())
+    for variable, *others in zip(
+        backbone.weights, *(member.backbone.weights for member in members), strict=True
+    ):
+        if not keras.backend.is_float_dtype(variable.dtype):
+            raise ValueError(
+                "Only float weights can be averaged. Average before `quantize`. "
+                f"Received: '{variable.path}' of dtype {variable.dtype}"
+            )
+        arrays = [np.asarray(keras.ops.convert_to_numpy(other), "float64") for other in others]
+        variable.assign(sum(share * array for share, array in zip(shares, arrays, strict=True)))
+    return ImageCaptioner(backbone, members[0].preprocessor)
+
+
+def _require_same_architecture(backbone, other):
+    config, other_config = (
+        without_names(each.get_config(), _NO_ARCHITECTURE) for each in (backbone, other)
+    )
+    differing = sorted(key for key in config if config[key] != other_config.get(key))
+    if differing:
+        shown = (
+            f"{key} ({config[key]} and {other_config.get(key)})"
+            if not isinstance(config[key], dict)
+            else key
+            for key in differing
+        )
+        raise ValueError(
+            "Only captioners of one architecture can be averaged; a `CaptionerEnsemble` joins "
+            f"others. Received: captioners that differ in {', '.join(shown)}"
+        )

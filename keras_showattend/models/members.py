@@ -1,0 +1,74 @@
+"""Several captioners of one vocabulary, and what share each of them has."""
+
+import numpy as np
+
+from keras_showattend.models.captioner import ImageCaptioner
+
+
+def load_members(captioners):
+    """Captioners that can be joined.
+
+    Args:
+        captioners: list of `ImageCaptioner` with their preprocessors, or of what
+            `ImageCaptioner.from_preset` takes.
+
+    Returns:
+        List of `ImageCaptioner`.
+
+    Raises:
+        ValueError: for an empty list, a captioner without a preprocessor, or
+            vocabularies that differ.
+    """
+    loaded = [
+        captioner
+        if isinstance(captioner, ImageCaptioner)
+        else ImageCaptioner.from_preset(captioner)
+        for captioner in captioners
+    ]
+    if not loaded or any(captioner.preprocessor is None for captioner in loaded):
+        raise ValueError(
+            "At least one captioner is needed, and each with a preprocessor. "
+            f"Received: {len(loaded)} captioners, "
+            f"{sum(captioner.preprocessor is None for captioner in loaded)} without"
+        )
+    first = loaded[0].preprocessor.tokenizer
+    for captioner in loaded[1:]:
+        require_same_vocabulary(first, captioner.preprocessor.tokenizer)
+    return loaded
+
+
+def require_same_vocabulary(tokenizer, other):
+    """Raises a `ValueError` unless two `CaptionTokenizer` number the same words alike."""
+    words, others = tokenizer.get_vocabulary(), other.get_vocabulary()
+    if words == others:
+        return
+    differing = [i for i, pair in enumerate(zip(words, others, strict=False)) if len(set(pair)) > 1]
+    place = differing[0] if differing else min(len(words), len(others))
+    raise ValueError(
+        "Captioners must have the same vocabulary, word by word, to speak with one voice. Train "
+        "them with one `CaptionTokenizer`. Received: vocabularies of "
+        f"{len(words)} and {len(others)} tokens, which differ first at id {place}: "
+        f"{words[place : place + 1]} and {others[place : place + 1]}"
+    )
+
+
+def as_shares(weights, count):
+    """Shares of members, which add up to 1.
+
+    Args:
+        weights: list of `count` positive floats, or None for equal shares.
+        count: int.
+
+    Returns:
+        float64[count].
+
+    Raises:
+        ValueError: for another number of weights, or one that is not positive.
+    """
+    weights = np.ones(count) if weights is None else np.asarray(weights, dtype="float64")
+    if weights.shape != (count,) or not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError(
+            "`weights` must hold one positive number for each captioner. "
+            f"Received: weights={weights.tolist()} for {count} captioners"
+        )
+    return weights / weights.sum()
