@@ -31,6 +31,7 @@ _NAMES = {
     "CaptionTokenizer": "preprocessing",
     "CaptionerEnsemble": "models",
     "DatasetError": "data",
+    "Distillation": "models",
     "ImageCaptioner": "models",
     "ImageCaptionerPreprocessor": "preprocessing",
     "ImageError": "preprocessing.images",

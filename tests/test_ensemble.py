@@ -12,6 +12,7 @@ from keras_showattend import (
     ImageError,
     average_captioners,
 )
+from keras_showattend.data import FeatureCache
 from keras_showattend.training import caption_dataset
 
 COUNT = 4
@@ -85,7 +86,8 @@ def test_features_are_kept_for_each_different_encoder(ensemble, members, tmp_pat
     # From now on nothing is decoded.
     converter = type(ensemble.preprocessor.image_converter)
     monkeypatch.setattr(converter, "load", lambda *_: pytest.fail("decoded again"))
-    cache = members[0].feature_cache(tmp_path)
+    encoder = members[0].backbone.image_encoder
+    cache = FeatureCache(encoder, members[0].preprocessor.image_converter, tmp_path)
     for again in (tmp_path, cache):
         assert caption_dataset(ensemble, dataset, feature_cache=again) == expected
 

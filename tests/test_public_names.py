@@ -20,6 +20,7 @@ NAMES = {
         "CaptionTokenizer",
         "CaptionerEnsemble",
         "DatasetError",
+        "Distillation",
         "ImageCaptioner",
         "ImageCaptionerPreprocessor",
         "ImageError",
@@ -92,6 +93,7 @@ NAMES = {
     "models": [
         "CaptionHypothesis",
         "CaptionerEnsemble",
+        "Distillation",
         "ImageCaptioner",
         "ShowAttendBackbone",
         "average_captioners",
@@ -107,9 +109,15 @@ NAMES = {
         "CaptionBatches",
         "CaptionCrossentropy",
         "CaptionScores",
+        "ImageInputs",
         "Recipe",
+        "ScheduledSampling",
+        "SelfCritical",
+        "SoftTargets",
         "caption_dataset",
+        "distillation_loss",
         "doubly_stochastic_penalty",
+        "load_recipes",
     ],
 }
 

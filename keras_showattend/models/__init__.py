@@ -3,6 +3,7 @@
 from keras_showattend.models.averaging import average_captioners
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.models.distillation import Distillation
 from keras_showattend.models.ensemble import CaptionerEnsemble
 from keras_showattend.models.factory import create_captioner
 from keras_showattend.models.generation import CaptionHypothesis
@@ -18,6 +19,7 @@ from keras_showattend.preprocessing import (
 __all__ = [
     "CaptionHypothesis",
     "CaptionerEnsemble",
+    "Distillation",
     "ImageCaptioner",
     "ShowAttendBackbone",
     "average_captioners",

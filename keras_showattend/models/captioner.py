@@ -22,7 +22,7 @@ class ImageCaptioner(CaptionGenerator, TrainableCaptioner):
     Call arguments:
         inputs: dict of `token_ids` int32[B, T] and `images` float32[B, H, W, 3] or
             `annotations` float[B, L, D]; with `padding_mask` bool[B, T] where training
-            has a doubly stochastic penalty.
+            has a doubly stochastic penalty or scheduled sampling.
 
     Returns:
         logits float32[B, T, V].

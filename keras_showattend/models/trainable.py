@@ -9,6 +9,7 @@ from keras_showattend.models.training_batches import training_batches
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
+from keras_showattend.training.scheduled_sampling import ScheduledSampling
 from keras_showattend.training.self_critical_loop import fit_self_critical
 
 
@@ -27,6 +28,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.dtype_policy = backbone.dtype_policy
+        self.scheduled_sampling = ScheduledSampling()
         # A backbone has its weights from the start.
         self.built = True
         if compile:
@@ -34,12 +36,15 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
 
     def call(self, inputs, training=None):
         """Teacher forcing; see the class docstring."""
-        outputs = self.backbone.decoder(
-            inputs["token_ids"],
-            self.backbone.annotate(inputs, training),
-            image_index=inputs.get("image_index"),
-            training=training,
-        )
+        token_ids = inputs["token_ids"]
+        images = {
+            "annotations": self.backbone.annotate(inputs, training),
+            "image_index": inputs.get("image_index"),
+        }
+        if training and self.scheduled_sampling.rate:
+            first = self.backbone.decoder(token_ids, **images, training=False)
+            token_ids = self.scheduled_sampling(token_ids, first["logits"], inputs["padding_mask"])
+        outputs = self.backbone.decoder(token_ids, **images, training=training)
         if training and self.doubly_stochastic_weight:
             penalty = doubly_stochastic_penalty(
                 outputs["attention_weights"], inputs["padding_mask"]
@@ -56,6 +61,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         sampler="beam",
         label_smoothing=0.1,
         doubly_stochastic_weight=0.0,
+        scheduled_sampling=0.0,
+        distillation=None,
         self_critical=None,
         **kwargs,
     ):
@@ -73,11 +80,24 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             label_smoothing: float in [0, 1), of the automatic loss. Defaults to 0.1.
             doubly_stochastic_weight: float. Weight of `doubly_stochastic_penalty`, the
                 paper's lambda. Defaults to 0.
+            scheduled_sampling: float in [0, 1]. Probability with which training reads a word
+                that the model drew in place of the caption's; see `ScheduledSampling`. It
+                takes a second pass over the caption. Defaults to 0.
+            distillation: a `Distillation`, whose teacher's words are learned, too, or None.
             self_critical: a `SelfCritical`, or None. `fit` then trains on the score of
                 captions drawn from the model; `label_smoothing` has no meaning, and the
                 learning rate is best a small one, 1e-5 to 5e-5.
             **kwargs: of `keras.Model.compile`.
+
+        Raises:
+            ValueError: for `self_critical` together with one of the two before it.
         """
+        if self_critical and (scheduled_sampling or distillation):
+            raise ValueError(
+                "Self-critical training reads captions as they were drawn, without a teacher. "
+                "Leave out the other objectives. Received: self_critical with "
+                f"scheduled_sampling={scheduled_sampling!r}, distillation={distillation!r}"
+            )
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=5.0)
         if loss == "auto":
@@ -102,7 +122,16 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             **kwargs,
         )
         self.doubly_stochastic_weight = doubly_stochastic_weight
+        self.scheduled_sampling.rate = scheduled_sampling
+        self.distillation = distillation
         self.self_critical = self_critical
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `compile`, in training with the teacher's part if there is one."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if training and self.distillation is not None:
+            loss = self.distillation.mix(loss, x, y_pred, sample_weight)
+        return loss
 
     def fit(
         self,
@@ -179,6 +208,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         if self.self_critical:
             return fit_self_critical(self, data, **kwargs)
         validation = training_batches(self, validation_data, shuffle=False, **options)
+        if self.distillation is not None:
+            self.distillation.prepare(data, feature_cache)
         if not isinstance(data, PreprocessedBatches):
             # Shuffled by the seed or by the user; Keras would do it again, or warn.
             kwargs.setdefault("shuffle", False)
@@ -209,8 +240,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
 
         Args:
             images: list of anything `generate` takes.
-            feature_cache: as for `fit`.
-            flip: bool. Whether mirrored images are wanted, too.
+            feature_cache, flip: see `fit` and `FeatureCache.compute`.
 
         Returns:
             `Features`, or None if `feature_cache` is None or every layer of the encoder learns.
@@ -242,12 +272,13 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         )
 
     def get_compile_config(self):
-        """What `.keras` files keep of `compile`; KerasHub's would lose the sampler."""
+        """What `.keras` files keep of `compile`: all but the teacher of a `Distillation`."""
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "loss": keras.saving.serialize_keras_object(self.loss),
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "doubly_stochastic_weight": self.doubly_stochastic_weight,
+            "scheduled_sampling": self.scheduled_sampling.rate,
             "has_optimizer_state": self.optimizer.built,
         }
 

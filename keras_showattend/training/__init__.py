@@ -12,8 +12,11 @@ _NAMES = {
     "CaptionScores": "caption_scores",
     "ImageInputs": "image_inputs",
     "Recipe": "recipe",
+    "ScheduledSampling": "scheduled_sampling",
     "SelfCritical": "self_critical",
+    "SoftTargets": "soft_targets",
     "caption_dataset": "caption_scores",
+    "distillation_loss": "losses",
     "doubly_stochastic_penalty": "losses",
     "load_recipes": "recipe",
 }

@@ -30,6 +30,9 @@ class CaptionBatches(keras.utils.PyDataset):
     `token_ids` int32[B, T], `padding_mask` bool[B, T] and, with `share_images`, `image_index`
     int32[B] into the images (else I = B); `y` int32[B, T]; `sample_weight` float32[B, T].
 
+    Where its attribute `soft_targets` is set to `SoftTargets` of the same data set, `x` has
+    these, too.
+
     Raises:
         ValueError: for a `batch_size` below 1.
     """
@@ -51,6 +54,7 @@ class CaptionBatches(keras.utils.PyDataset):
             raise ValueError(
                 f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}"
             )
+        self.dataset = dataset
         self.inputs = inputs
         self.preprocessor = preprocessor
         self.batch_size = batch_size
@@ -58,6 +62,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self.share_images = share_images
         self.seed = seed
         self.epoch = 0
+        self.soft_targets = None
         pairs = [(i, text) for i, texts in enumerate(dataset.captions) for text in texts]
         self._image_of = np.array([index for index, _ in pairs])
         self._tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
@@ -121,8 +126,12 @@ class CaptionBatches(keras.utils.PyDataset):
         """Draws the next epoch's order, flips and windows."""
         self.start_epoch(self.epoch + 1)
 
+    def rows(self, index):
+        """Which captions, int[n], counted through the data set, are in a batch."""
+        return self._batches[index]
+
     def __getitem__(self, index):
-        rows = self._batches[index]
+        rows = self.rows(index)
         surplus = self.batch_size - len(rows)
         if surplus:
             rows = np.concatenate([rows, np.full(surplus, rows[0])])
@@ -139,6 +148,8 @@ class CaptionBatches(keras.utils.PyDataset):
             images = np.pad(images, (0, self._images_per_batch - len(images)), mode="edge")
             x["image_index"] = image_index.astype("int32")
         x.update(self.inputs.gather(images, index))
+        if self.soft_targets is not None:
+            x.update(self.soft_targets.gather(rows, length))
         return x, parts["targets"], weight
 
 

@@ -98,3 +98,30 @@ def doubly_stochastic_penalty(attention_weights, padding_mask):
     distance = ops.sum(ops.square(1.0 - received), axis=-1)
     counts = ops.max(real[..., 0], axis=1)
     return ops.sum(distance * counts) / ops.maximum(ops.sum(counts), 1.0)
+
+
+def distillation_loss(logits, teacher_ids, teacher_probabilities, sample_weight, temperature=1.0):
+    """Cross-entropy of a student's next word under its teacher's probabilities.
+
+    Source: Hinton et al. 2015 (arXiv 1503.02531), section 2, for each word as in Kim and
+    Rush 2016 (arXiv 1606.07947), section 3.1. It is multiplied by the square of the
+    temperature, so that its gradients keep their size when the temperature changes.
+
+    Args:
+        logits: float[B, T, V] of the student.
+        teacher_ids: int32[B, T, K]. Words that the teacher may say.
+        teacher_probabilities: float32[B, T, K]. Their probabilities at that temperature,
+            which add up to 1.
+        sample_weight: float[B, T], 0 on padding.
+        temperature: float. Divides the student's logits. Defaults to 1.
+
+    Returns:
+        float32 scalar, the mean over words.
+    """
+    logits = ops.cast(logits, "float32") / temperature
+    chosen = ops.take_along_axis(logits, teacher_ids, axis=-1)
+    surprise = ops.logsumexp(logits, axis=-1, keepdims=True) - chosen
+    losses = ops.sum(teacher_probabilities * surprise, axis=-1)
+    weight = ops.cast(sample_weight, "float32")
+    total = ops.maximum(ops.sum(weight), keras.config.epsilon())
+    return temperature**2 * ops.sum(losses * weight) / total
