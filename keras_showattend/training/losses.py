@@ -119,9 +119,9 @@ def distillation_loss(logits, teacher_ids, teacher_probabilities, sample_weight,
         float32 scalar, the mean over words.
     """
     logits = ops.cast(logits, "float32") / temperature
-    chosen = ops.take_along_axis(logits, teacher_ids, axis=-1)
+    chosen = ops.take_along_axis(logits, ops.cast(teacher_ids, "int32"), axis=-1)
     surprise = ops.logsumexp(logits, axis=-1, keepdims=True) - chosen
-    losses = ops.sum(teacher_probabilities * surprise, axis=-1)
+    losses = ops.sum(ops.cast(teacher_probabilities, "float32") * surprise, axis=-1)
     weight = ops.cast(sample_weight, "float32")
     total = ops.maximum(ops.sum(weight), keras.config.epsilon())
     return temperature**2 * ops.sum(losses * weight) / total
