@@ -35,6 +35,8 @@ def test_defaults():
         "self_critical_samples": 0,
         "bleu_4_weight": 0.0,
         "crossentropy_weight": 0.0,
+        "scheduled_sampling": 0.0,
+        "distillation_weight": 0.0,
         "feature_dtype": "float32",
         "num_beams": 5,
         "length_penalty": 0.7,

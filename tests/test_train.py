@@ -192,6 +192,15 @@ def test_stages(train, datasets, tmp_path, losses, killed_after):
     assert loaded.generate(image, num_beams=2) == captioner.generate(image, num_beams=2)
 
 
+def test_teacher_and_scheduled_sampling(train, tmp_path):
+    teacher = train(tmp_path / "teacher", STAGES[0])
+    recipe = dataclasses.replace(STAGES[0], distillation_weight=1.0, scheduled_sampling=0.5)
+    student = train(tmp_path / "student", recipe, teacher=teacher)
+    (stage,) = record_of(tmp_path / "student")["stages"]
+    assert stage["recipe"]["distillation_weight"] == 1.0
+    assert student.backbone.count_params() == teacher.backbone.count_params()
+
+
 def test_what_learns_in_a_stage(train, tmp_path):
     keras.utils.set_random_seed(RECIPE.seed)
     started = {}
@@ -214,6 +223,11 @@ def test_what_learns_in_a_stage(train, tmp_path):
         ({"unfreeze_after": "block9"}, "can be cut at a layer .* Received: 'block9'"),
         ({"random_window": 0.8}, "`random_window` of a recipe needs `unfreeze_after`"),
         ({"self_critical_samples": 1}, "`num_samples` must be at least 2"),
+        ({"distillation_weight": 0.5}, "`distillation_weight` of a recipe needs a `teacher`"),
+        (
+            {"self_critical_samples": 2, "scheduled_sampling": 0.2},
+            "goes with neither `scheduled_sampling` nor",
+        ),
     ],
 )
 def test_bad_later_stages(train, tmp_path, losses, changes, message):

@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights of the image encoder (default: %(default)s, downloaded once)",
     )
     training.add_argument(
+        "--teacher",
+        action="append",
+        metavar="NAME|FOLDER",
+        help="captioner to learn from, with a --distillation-weight; several together if repeated",
+    )
+    training.add_argument(
         "--feature-cache",
         metavar="FOLDER",
         default="auto",
@@ -104,7 +110,7 @@ def interrupted(args: argparse.Namespace) -> str:
 
 
 def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float]:
-    from keras_showattend import ImageCaptioner, metrics
+    from keras_showattend import CaptionerEnsemble, ImageCaptioner, metrics
     from keras_showattend.models import train_captioner
     from keras_showattend.training import caption_dataset
 
@@ -114,6 +120,7 @@ def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float
         output,
         stages,
         captioner=ImageCaptioner.from_preset(args.preset) if args.preset else None,
+        teacher=CaptionerEnsemble(args.teacher) if args.teacher else None,
         encoder_weights=encoder_weights,
         feature_cache=args.feature_cache,
         patience=args.patience,

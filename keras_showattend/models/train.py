@@ -22,6 +22,7 @@ def train_captioner(
     recipe=None,
     *,
     captioner=None,
+    teacher=None,
     encoder_weights="imagenet",
     feature_cache="auto",
     patience=None,
@@ -42,6 +43,8 @@ def train_captioner(
             epoch of the one before. Defaults to `Recipe()`.
         captioner: an `ImageCaptioner` to go on from, with its architecture and vocabulary;
             the recipe's are then not used. None starts anew.
+        teacher: an `ImageCaptioner` or `CaptionerEnsemble` with the same vocabulary, of which
+            stages with a `distillation_weight` learn, or None.
         encoder_weights: see `create_captioner`.
         feature_cache: folder of the feature cache, or `"auto"`.
         patience: int or None. Epochs without a better CIDEr after which to stop.
@@ -70,7 +73,7 @@ def train_captioner(
         keras.utils.set_random_seed(stages[0].seed)
         captioner = untrained_captioner(dataset, stages[0], encoder_weights)
     for stage in stages:
-        check_stage(captioner, stage)
+        check_stage(captioner, stage, teacher)
     records = []
     for number, stage in enumerate(stages, start=1):
         folder = work / f"stage_{number}"
@@ -83,6 +86,7 @@ def train_captioner(
                 validation_data,
                 stage,
                 folder,
+                teacher=teacher,
                 feature_cache=feature_cache,
                 patience=patience,
                 verbose=verbose,

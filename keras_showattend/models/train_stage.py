@@ -6,6 +6,7 @@ import json
 import keras
 
 from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.models.distillation import Distillation
 from keras_showattend.models.training_batches import training_batches
 from keras_showattend.training.caption_scores import CaptionScores
 from keras_showattend.training.self_critical import SelfCritical
@@ -18,6 +19,7 @@ def train_stage(
     recipe,
     folder,
     *,
+    teacher=None,
     feature_cache="auto",
     patience=None,
     verbose="auto",
@@ -31,7 +33,7 @@ def train_stage(
         recipe: a `Recipe`; its architecture has been used already.
         folder: path where the state of an unfinished stage, and the weights of a finished
             one, are kept.
-        feature_cache, patience, verbose: see `train_captioner`.
+        teacher, feature_cache, patience, verbose: see `train_captioner`.
 
     Returns:
         Dict that JSON can hold: `recipe`, `date`, `best_epoch`, `validation_cider`.
@@ -43,8 +45,23 @@ def train_stage(
         record = json.loads(done.read_text())
     else:
         keras.utils.set_random_seed(recipe.seed)
+        compile_options = {
+            "label_smoothing": recipe.label_smoothing,
+            "doubly_stochastic_weight": recipe.doubly_stochastic_weight,
+            "scheduled_sampling": recipe.scheduled_sampling,
+            "distillation": _distillation(recipe, teacher),
+            "self_critical": _self_critical(recipe),
+        }
         scores = _fit(
-            learner, dataset, validation_data, recipe, folder, feature_cache, patience, verbose
+            learner,
+            dataset,
+            validation_data,
+            recipe,
+            folder,
+            compile_options,
+            feature_cache=feature_cache,
+            patience=patience,
+            verbose=verbose,
         )
         record = {
             "recipe": recipe.to_dict(),
@@ -60,17 +77,25 @@ def train_stage(
     return record
 
 
-def check_stage(captioner, recipe):
+def check_stage(captioner, recipe, teacher=None):
     """Refuses a recipe that its captioner cannot run, before the stages ahead of it are.
 
     Args:
         captioner: an `ImageCaptioner`.
         recipe: a `Recipe`.
+        teacher: what its `distillation_weight` is for, or None.
 
     Raises:
         ValueError: for a layer that is not there, or settings that do not go together.
     """
-    _self_critical(recipe)
+    _distillation(recipe, teacher)
+    if _self_critical(recipe) and (recipe.scheduled_sampling or recipe.distillation_weight):
+        raise ValueError(
+            "A recipe with `self_critical_samples` reads only captions of its own, and goes with "
+            "neither `scheduled_sampling` nor `distillation_weight`: make them two stages. "
+            f"Received: scheduled_sampling={recipe.scheduled_sampling!r}, "
+            f"distillation_weight={recipe.distillation_weight!r}"
+        )
     if recipe.unfreeze_after:
         captioner.backbone.image_encoder.part_after(recipe.unfreeze_after)
     elif recipe.random_window < 1:
@@ -89,6 +114,17 @@ def _self_critical(recipe):
     )
 
 
+def _distillation(recipe, teacher):
+    if not recipe.distillation_weight:
+        return None
+    if teacher is None:
+        raise ValueError(
+            "`distillation_weight` of a recipe needs a `teacher`. "
+            f"Received: distillation_weight={recipe.distillation_weight!r}, teacher=None"
+        )
+    return Distillation(teacher, recipe.distillation_weight)
+
+
 def _learner(captioner, recipe):
     """The captioner itself, or a copy whose encoder learns in the recipe's precision."""
     encoder = captioner.backbone.image_encoder
@@ -101,15 +137,25 @@ def _learner(captioner, recipe):
     return ImageCaptioner(captioner.backbone.with_encoder(encoder), captioner.preprocessor)
 
 
-def _fit(learner, dataset, validation_data, recipe, folder, feature_cache, patience, verbose):
+def _fit(
+    learner,
+    dataset,
+    validation_data,
+    recipe,
+    folder,
+    compile_options,
+    *,
+    feature_cache,
+    patience,
+    verbose,
+):
     cache = learner.feature_cache(
         None if feature_cache == "auto" else feature_cache, dtype=recipe.feature_dtype
     )
-    self_critical = _self_critical(recipe)
     batches = training_batches(
         learner,
         dataset,
-        self_critical=self_critical,
+        self_critical=compile_options["self_critical"],
         feature_cache=cache,
         batch_size=recipe.batch_size,
         random_flip=recipe.random_flip,
@@ -118,9 +164,7 @@ def _fit(learner, dataset, validation_data, recipe, folder, feature_cache, patie
     )
     learner.compile(
         optimizer=_optimizer(recipe, len(batches), learner.backbone.image_encoder),
-        label_smoothing=recipe.label_smoothing,
-        doubly_stochastic_weight=recipe.doubly_stochastic_weight,
-        self_critical=self_critical,
+        **compile_options,
     )
     scores = CaptionScores(
         validation_data,
@@ -144,7 +188,14 @@ def _fit(learner, dataset, validation_data, recipe, folder, feature_cache, patie
         callbacks = [scores, log, backup, order]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        learner.fit(batches, epochs=recipe.epochs, callbacks=callbacks, verbose=verbose)
+        learner.fit(
+            batches,
+            epochs=recipe.epochs,
+            callbacks=callbacks,
+            # A teacher's; the batches have theirs.
+            feature_cache=feature_cache,
+            verbose=verbose,
+        )
     finally:
         if log.csv_file is not None:
             # Keras closes it only after a training that was not interrupted.

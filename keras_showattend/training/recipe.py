@@ -40,6 +40,8 @@ class Recipe:
         self_critical_samples: captions drawn for an image in self-critical training, see
             `SelfCritical`; 0 trains on the next word.
         bleu_4_weight, crossentropy_weight: see `SelfCritical`.
+        scheduled_sampling: see `ScheduledSampling`.
+        distillation_weight: part of a teacher in the loss, where `train_captioner` is given one.
         feature_dtype: dtype policy in which the encoder computes during training.
         num_beams, length_penalty: of the search by which epochs are compared.
         seed: of weights, order, dropout and flips.
@@ -69,6 +71,8 @@ class Recipe:
     self_critical_samples: int = 0
     bleu_4_weight: float = 0.0
     crossentropy_weight: float = 0.0
+    scheduled_sampling: float = 0.0
+    distillation_weight: float = 0.0
     feature_dtype: str = "float32"
     num_beams: int = 5
     length_penalty: float = 0.7
