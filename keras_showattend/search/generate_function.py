@@ -1,4 +1,4 @@
-"""The compiled searches of one captioner."""
+"""The compiled encoder and searches of one captioner."""
 
 import keras
 import keras_hub
@@ -9,12 +9,17 @@ from keras_showattend.search.caption_search import CaptionSearch
 class GenerateFunction:
     """Compiles one `CaptionSearch` for each set of settings, when it is first wanted.
 
+    The encoder is compiled apart from the searches, because XLA suits only one of them:
+    on a CPU it runs TensorFlow's convolutions slower and the loop over words, which is
+    many small operations, at twice the speed.
+
     Args:
-        backbone: a `ShowAttendBackbone`.
+        backbone: a `ShowAttendBackbone`, or what `CaptionSearch` takes in its place.
         tokenizer: a `CaptionTokenizer`.
         sampler: a `keras_hub.samplers.Sampler`. `BeamSampler` stands for this package's
             own beam search with its `num_beams`, `GreedySampler` for one beam.
-        jit_compile, run_eagerly: as for `keras.Model.compile`.
+        jit_compile, run_eagerly: as for `keras.Model.compile`. On TensorFlow, XLA compiles
+            a beam search in any case when a number of images comes for the second time.
     """
 
     def __init__(self, backbone, tokenizer, sampler, jit_compile="auto", run_eagerly=False):
@@ -22,7 +27,9 @@ class GenerateFunction:
         self.tokenizer = tokenizer
         self.sampler = sampler
         self.compile_options = {"jit_compile": jit_compile, "run_eagerly": run_eagerly}
+        self._encoder = None
         self._searches = {}
+        self._seen = set()
 
     def __call__(self, inputs, max_length, num_beams=None, length_penalty=0.0):
         """Runs one batch.
@@ -44,7 +51,45 @@ class GenerateFunction:
         elif isinstance(sampler, keras_hub.samplers.GreedySampler):
             sampler, num_beams = None, 1
         settings = (max_length, num_beams, length_penalty, sampler is None)
-        if settings not in self._searches:
+        inputs = self.encode(inputs)
+        search = self._search(settings, sampler, inputs)
+        outputs = search.predict_on_batch(inputs)
+        return {key: keras.ops.convert_to_numpy(value) for key, value in outputs.items()}
+
+    def encode(self, inputs):
+        """The part of the work that is the same for every search.
+
+        Args:
+            inputs: dict; see `ShowAttendBackbone.annotate`.
+
+        Returns:
+            Dict with `annotations` float[B, L, D] in place of `images`; other inputs as
+            they are.
+        """
+        # A search over several captioners has no single encoder.
+        if "images" not in inputs or not hasattr(self.backbone, "image_encoder"):
+            return inputs
+        if self._encoder is None:
+            self._encoder = _Encoder(self.backbone)
+            self._encoder.compile(**self.compile_options)
+        return {"annotations": self._encoder.predict_on_batch(inputs)}
+
+    def _search(self, settings, sampler, inputs):
+        options = self.compile_options
+        # Several captioners have several annotations, whose encoders are in the search.
+        rows = getattr(inputs.get("annotations"), "shape", (None,))[0]
+        # Compiling takes XLA a second for each number of rows. One picture, or the rest of
+        # a folder, is captioned before that.
+        key = (*settings, rows)
+        is_new = key not in self._seen
+        self._seen.add(key)
+        on_tensorflow = keras.backend.backend() == "tensorflow" and not options["run_eagerly"]
+        if on_tensorflow and sampler is None and rows is not None and not is_new:
+            options = {**options, "jit_compile": True}
+        else:
+            key = settings
+        if key not in self._searches:
+            max_length, num_beams, length_penalty, _ = settings
             search = CaptionSearch(
                 self.backbone,
                 self.tokenizer,
@@ -53,7 +98,20 @@ class GenerateFunction:
                 length_penalty=length_penalty,
                 sampler=sampler,
             )
-            search.compile(**self.compile_options)
-            self._searches[settings] = search
-        outputs = self._searches[settings].predict_on_batch(inputs)
-        return {key: keras.ops.convert_to_numpy(value) for key, value in outputs.items()}
+            search.compile(**options)
+            self._searches[key] = search
+        return self._searches[key]
+
+
+class _Encoder(keras.Model):
+    """Encodes images with a backbone's weights."""
+
+    def __init__(self, backbone):
+        super().__init__(name="encoder")
+        self.backbone = backbone
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, inputs):
+        return self.backbone.annotate(inputs)
