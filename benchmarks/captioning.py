@@ -1,20 +1,17 @@
-"""Time from a file to its caption, against one bare forward pass of VGG16.
+"""Time from a file to its caption, against one bare forward pass of the encoder.
 
-    python benchmarks/captioning.py [PHOTO.jpg] [--repeats 20]
+    python benchmarks/captioning.py [PHOTO.jpg] [--dtype float32] [--repeats 20]
 
 Baseline: the captioner's own encoder network alone, on an image that is in memory already,
-compiled by the same framework in the same precision. Runs take turns, so that a machine that
-slows down slows both; the table gives medians and their ratios.
+compiled by the same framework in the same precision.
 """
 
 import argparse
-import json
 import pathlib
-import statistics
-import time
 
 import keras
 import numpy as np
+from timing import interleave, ratios, table, write_json
 
 from keras_showattend import ImageCaptioner
 
@@ -22,38 +19,38 @@ PHOTO = pathlib.Path(__file__).parent.parent / "docs" / "images" / "astronaut.jp
 
 
 def main():
-    """Times the three and prints a table; `--output` also writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photo", nargs="?", default=PHOTO)
+    parser.add_argument("photo", nargs="?", default=str(PHOTO))
     parser.add_argument("--preset", default="vgg16_gru_flickr8k")
+    parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--output", type=pathlib.Path)
     args = parser.parse_args()
 
-    captioner = ImageCaptioner.from_preset(args.preset)
-    inputs = keras.Input(captioner.backbone.image_shape)
-    encoder = keras.Model(inputs, captioner.backbone.image_encoder(inputs))
+    captioner = ImageCaptioner.from_preset(args.preset, dtype=args.dtype)
+    encode = bare_encoder(captioner)
     image = np.zeros((1, *captioner.backbone.image_shape), "float32")
-    runs = {
-        "bare VGG16 (baseline)": lambda: encoder.predict_on_batch(image),
-        "file to caption, greedy": lambda: captioner.generate(args.photo, num_beams=1),
-        "file to caption, beam 5": lambda: captioner.generate(args.photo, num_beams=5),
-    }
-    seconds = {name: [] for name in runs}
-    for repeat in range(args.repeats + 2):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            # The first two rounds compile.
-            if repeat > 1:
-                seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    baseline = medians["bare VGG16 (baseline)"]
-    print(f"{keras.backend.backend()}, median of {args.repeats}")
-    for name, median in medians.items():
-        print(f"{name:26} {1000 * median:7.1f} ms  {median / baseline:5.2f} x")
+    bare, greedy, beams = "bare encoder", "file to caption, greedy", "file to caption, 5 beams"
+    seconds = interleave(
+        {
+            bare: lambda: encode(image),
+            greedy: lambda: captioner.generate(args.photo, num_beams=1),
+            beams: lambda: captioner.generate(args.photo, num_beams=5),
+        },
+        args.repeats,
+    )
+    print(table(f"{keras.backend.backend()}, {args.dtype}, one photograph", seconds, bare))
+    beam_ratio = ratios(seconds, greedy)[beams]
+    print(f"5 beams take {beam_ratio:.2f} times as long as greedy search")
     if args.output:
-        args.output.write_text(json.dumps({"seconds": seconds, "medians": medians}, indent=2))
+        results = {"seconds": seconds, "ratios": ratios(seconds, bare), "beams/greedy": beam_ratio}
+        write_json(args.output, results)
+
+
+def bare_encoder(captioner):
+    """The encoder alone, compiled: function of float32[B, H, W, 3]."""
+    inputs = keras.Input(captioner.backbone.image_shape)
+    return keras.Model(inputs, captioner.backbone.image_encoder(inputs)).predict_on_batch
 
 
 if __name__ == "__main__":

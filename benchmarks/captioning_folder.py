@@ -1,0 +1,100 @@
+"""Photographs of a folder captioned in a second, against bare forward passes of the encoder.
+
+    python benchmarks/captioning_folder.py FOLDER [--images 96] [--dtype float32 mixed_bfloat16]
+
+Pictures are read, decoded and captioned, and their rows written to a file, as
+`keras-showattend caption FOLDER --output captions.jsonl` does it, with its defaults (5 beams).
+Baseline: the captioner's own encoder network alone, on as many arrays that are in memory
+already, compiled by the same framework in the same precision, at the batch size that suits it
+best. Nothing is timed before it has been compiled.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import tempfile
+
+import keras
+import numpy as np
+from captioning import bare_encoder
+from timing import interleave, ratios, table, write_json
+
+from keras_showattend import ImageCaptioner
+from keras_showattend.cli.caption import COLUMNS, write_captions
+from keras_showattend.cli.caption_rows import CaptionFile, JsonLines
+from keras_showattend.preprocessing.images import find_images
+
+BATCH_SIZES = (8, 16, 32)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="holds pictures")
+    parser.add_argument("--preset", default="vgg16_gru_flickr8k")
+    parser.add_argument("--dtype", nargs="+", default=["float32", "mixed_bfloat16"])
+    parser.add_argument("--images", type=int, default=96)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", type=pathlib.Path)
+    args = parser.parse_args()
+    paths = [os.fspath(path) for path in find_images(args.folder)][: args.images]
+    if len(paths) < args.images:
+        parser.error(f"FOLDER holds {len(paths)} pictures, fewer than --images {args.images}")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = {}
+        for dtype in args.dtype:
+            captioner = ImageCaptioner.from_preset(args.preset, dtype=dtype)
+            runs[f"bare encoder, {dtype}"] = best_encoder(captioner, len(paths))
+            runs[f"folder, {dtype}"] = folder_run(captioner, paths, scratch)
+        # Two rounds, because batches that come for the second time are compiled anew.
+        seconds = interleave(runs, args.repeats, warmup=2)
+    results = {"seconds": seconds, "images": len(paths)}
+    for name, times in seconds.items():
+        results[f"images/s, {name}"] = len(paths) / statistics.median(times)
+    title = f"{keras.backend.backend()}, {len(paths)} photographs"
+    print(table(title, seconds, f"bare encoder, {args.dtype[0]}"))
+    for dtype in args.dtype:
+        speed = 1 / ratios(seconds, f"bare encoder, {dtype}")[f"folder, {dtype}"]
+        results[f"folder/bare, {dtype}"] = speed
+        print(f"{dtype}: {speed:.2f} times the images/s of the bare encoder")
+    for dtype in args.dtype[1:]:
+        speed = 1 / ratios(seconds, f"folder, {args.dtype[0]}")[f"folder, {dtype}"]
+        results[f"{dtype}/{args.dtype[0]}"] = speed
+        print(f"{dtype}: {speed:.2f} times the images/s of {args.dtype[0]}")
+    if args.output:
+        write_json(args.output, results)
+
+
+def best_encoder(captioner, count):
+    """A function that encodes `count` images in batches of the size that is fastest."""
+    encode = bare_encoder(captioner)
+
+    def batches(size):
+        images = np.zeros((size, *captioner.backbone.image_shape), "float32")
+        return lambda images_wanted: [encode(images) for _ in range(images_wanted // size)]
+
+    trial = {size: batches(size) for size in BATCH_SIZES}
+    seconds = interleave(
+        {str(size): lambda run=run: run(max(BATCH_SIZES)) for size, run in trial.items()},
+        repeats=2,
+        warmup=1,
+    )
+    best = min(BATCH_SIZES, key=lambda size: min(seconds[str(size)]))
+    return lambda: trial[best](count)
+
+
+def folder_run(captioner, paths, scratch):
+    """A function that captions the pictures into a new file."""
+
+    def run():
+        file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
+        with file.open() as sink:
+            for _ in write_captions(captioner, paths, sink):
+                pass
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
