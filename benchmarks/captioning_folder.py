@@ -25,7 +25,7 @@ from keras_showattend.cli.caption import COLUMNS, write_captions
 from keras_showattend.cli.caption_rows import CaptionFile, JsonLines
 from keras_showattend.preprocessing.images import find_images
 
-BATCH_SIZES = (8, 16, 32)
+BATCH_SIZES = (16, 32)
 
 
 def main():
@@ -77,7 +77,7 @@ def best_encoder(captioner, count):
     trial = {size: batches(size) for size in BATCH_SIZES}
     seconds = interleave(
         {str(size): lambda run=run: run(max(BATCH_SIZES)) for size, run in trial.items()},
-        repeats=2,
+        repeats=1,
         warmup=1,
     )
     best = min(BATCH_SIZES, key=lambda size: min(seconds[str(size)]))

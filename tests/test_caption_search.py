@@ -185,3 +185,29 @@ def test_generate_function_compiles_each_setting_once(captioner, images):
     np.testing.assert_array_equal(long["token_ids"], again["token_ids"])
     assert len(function._searches) == 2
     assert all(isinstance(value, np.ndarray) for value in long.values())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow waits")
+def test_xla_compiles_a_number_of_images_that_comes_again(captioner, images, greedy):
+    tokenizer = captioner.preprocessor.tokenizer
+    function = GenerateFunction(captioner.backbone, tokenizer, keras_hub.samplers.GreedySampler())
+    for count in (IMAGES, IMAGES, IMAGES, 2):
+        outputs = function({"images": images[:count]}, T)
+        np.testing.assert_array_equal(outputs["token_ids"], greedy[:count])
+    plain, compiled = function._searches.values()
+    assert compiled.jit_compile
+    assert plain is not compiled
+
+
+def test_images_and_annotations_are_searched_alike(captioner, images):
+    function = generate_function(captioner, keras_hub.samplers.GreedySampler())
+    encoded = function.encode({"images": images})
+    assert set(encoded) == {"annotations"}
+    np.testing.assert_allclose(
+        encoded["annotations"], numpy(captioner.backbone.image_encoder(images)), rtol=1e-5
+    )
+    assert function.encode(encoded) is encoded
+    from_images, from_annotations = (
+        function(inputs, T, num_beams=3) for inputs in ({"images": images}, encoded)
+    )
+    np.testing.assert_array_equal(from_images["token_ids"], from_annotations["token_ids"])

@@ -54,6 +54,20 @@ def test_one_picture_gives_its_caption_alone(caption, tiny_preset, photos, capsy
     assert output.err == ""
 
 
+def test_dtype_of_the_computation(tiny_preset, photos, capsys):
+    from keras_showattend import ImageCaptioner
+
+    words = ["caption", "--preset", tiny_preset, "--json", str(photos / "a.png")]
+    assert cli.main([*words, "--dtype", "bfloat16"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    captioner = ImageCaptioner.from_preset(tiny_preset, dtype="mixed_bfloat16")
+    [best, *_] = captioner.generate(photos / "a.png", return_all_beams=True)
+    assert (row["caption"], row["score"]) == (best.text, round(best.score, 6))
+    assert cli.main(words) == 0
+    # With random weights the words may be the same; their probabilities are not.
+    assert json.loads(capsys.readouterr().out)["score"] != row["score"]
+
+
 def test_folder_and_picture_in_order(caption, tiny_preset, photos, tmp_path, capsys):
     other = save_picture(tmp_path / "z.png", 9)
     assert caption(other, photos) == 0
@@ -136,7 +150,7 @@ def test_goes_on_after_ctrl_c_and_half_a_line(
                 yield beams
 
         patch.setattr(ImageCaptioner, "generate_stream", interrupted)
-        assert caption(photos, "--output", output, "--batch-size", 1) == cli.INTERRUPTED
+        assert caption(photos, "--output", output) == cli.INTERRUPTED
     assert capsys.readouterr().err == (
         f"keras-showattend: stopped. Run the same command again to go on with {output}.\n"
     )
