@@ -22,6 +22,8 @@ from keras_showattend.presets import resolve_preset
 DEFAULT_PRESET = "vgg16_gru_flickr8k"
 COLUMNS = ("path", "caption", "log_probability", "score")
 BATCH_SIZE = 16
+# How many pictures an engine is shown beforehand.
+SAMPLES = 32
 # Names of the precisions, and the policies of Keras that give them.
 DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -66,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "captions (default: %(default)s)",
     )
     model.add_argument(
+        "--engine",
+        choices=("keras", "openvino"),
+        default="keras",
+        help="openvino encodes pictures in 8-bit integers, for folders of hundreds and more: "
+        'pip install "keras-showattend[openvino]" (default: %(default)s)',
+    )
+    model.add_argument(
         "--num-beams", type=positive_int, help="beams of the search, 1 for greedy (default: 5)"
     )
     model.add_argument(
@@ -94,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     paths = list_inputs(args.inputs, not args.no_recursive)
     if file is None:
         is_single = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
-        return _run(args, preset, paths, 0, _stdout(row_format, is_single))
+        return _run(args, preset, paths, paths, _stdout(row_format, is_single))
     if os.path.abspath(args.output) in map(os.path.abspath, paths):
         raise ValueError(
             f"`--output` is not one of the pictures: name another file. Received: {args.output!r}"
@@ -103,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     done = len(paths) - len(todo)
     if done:
         say(f"{done} of {len(paths)} pictures are in {args.output} already")
-    return _run(args, preset, todo, done, file.open()) if todo else 0
+    return _run(args, preset, paths, todo, file.open()) if todo else 0
 
 
 def interrupted(args: argparse.Namespace) -> str:
@@ -116,12 +125,15 @@ def interrupted(args: argparse.Namespace) -> str:
 
 
 def _run(
-    args, preset: str, paths: list[str], done: int, output: AbstractContextManager[Sink]
+    args, preset: str, paths: list[str], todo: list[str], output: AbstractContextManager[Sink]
 ) -> int:
     from keras_showattend import ImageCaptioner
 
     # Before FILE is touched, since loading can fail.
     captioner = ImageCaptioner.from_preset(preset, dtype=DTYPES[args.dtype])
+    if args.engine != "keras":
+        # Of all pictures, so that one that is gone on with is captioned as it would have been.
+        captioner.use_engine(args.engine, _samples(captioner, paths))
     options = {
         name: value
         for name in ("num_beams", "length_penalty", "max_length", "batch_size", "all_beams")
@@ -129,18 +141,30 @@ def _run(
     }
     # Where captions run over the terminal, they are the progress.
     to_terminal = not args.output and sys.stdout.isatty()
-    visible = args.progress or (sys.stderr.isatty() and not to_terminal and len(paths) > 1)
-    bar = tqdm(total=done + len(paths), initial=done, unit="image", disable=not visible)
+    visible = args.progress or (sys.stderr.isatty() and not to_terminal and len(todo) > 1)
+    done = len(paths) - len(todo)
+    bar = tqdm(total=len(paths), initial=done, unit="image", disable=not visible)
     failed = 0
     with output as sink, bar:
-        for path, error in write_captions(captioner, paths, sink, **options):
+        for path, error in write_captions(captioner, todo, sink, **options):
             if error is not None:
                 failed += 1
                 bar.write(f"{PROGRAM}: skipped {path}: {error}", file=sys.stderr)
             bar.update()
-    if failed and len(paths) > 1:
-        say(f"{failed} of {len(paths)} pictures could not be read")
+    if failed and len(todo) > 1:
+        say(f"{failed} of {len(todo)} pictures could not be read")
     return 1 if failed else 0
+
+
+def _samples(captioner, paths: list[str]) -> list[Any]:
+    """Pictures spread over all of them, as arrays, without those that cannot be read."""
+    from keras_showattend.preprocessing.images import ImageError
+
+    samples = []
+    for path in paths[:: max(1, len(paths) // SAMPLES)][:SAMPLES]:
+        with contextlib.suppress(ImageError):
+            samples.append(captioner.preprocessor.image_converter.load(path))
+    return samples
 
 
 def write_captions(

@@ -20,6 +20,10 @@ class GenerateFunction:
             own beam search with its `num_beams`, `GreedySampler` for one beam.
         jit_compile, run_eagerly: as for `keras.Model.compile`. On TensorFlow, XLA compiles
             a beam search in any case when a number of images comes for the second time.
+
+    Attributes:
+        engine: function from images float32[B, H, W, 3] to annotations float[B, L, D] that
+            is used in place of the backbone's encoder, or None.
     """
 
     def __init__(self, backbone, tokenizer, sampler, jit_compile="auto", run_eagerly=False):
@@ -27,6 +31,7 @@ class GenerateFunction:
         self.tokenizer = tokenizer
         self.sampler = sampler
         self.compile_options = {"jit_compile": jit_compile, "run_eagerly": run_eagerly}
+        self.engine = None
         self._encoder = None
         self._searches = {}
         self._seen = set()
@@ -66,6 +71,8 @@ class GenerateFunction:
             Dict with `annotations` float[B, L, D] in place of `images`; other inputs as
             they are.
         """
+        if "images" in inputs and self.engine is not None:
+            return {"annotations": self.engine(inputs["images"])}
         # A search over several captioners has no single encoder.
         if "images" not in inputs or not hasattr(self.backbone, "image_encoder"):
             return inputs

@@ -1,0 +1,105 @@
+"""`use_engine`: the encoder in OpenVINO's 8-bit integers."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from captioner_checks import picture, sharpen
+from cli_pictures import save_picture
+
+from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
+from keras_showattend.cli import main as cli
+
+pytest_plugins = ["cli_fixtures"]
+
+H, W = 16, 24
+SAMPLES = [picture(seed, H, W) for seed in range(16)]
+
+
+@pytest.fixture
+def captioner():
+    keras.utils.set_random_seed(4)
+    network = keras.Sequential(
+        [
+            keras.Input((H, W, 3)),
+            keras.layers.Conv2D(12, 3, padding="same", activation="relu"),
+            keras.layers.MaxPool2D(4),
+            keras.layers.Conv2D(7, 3, padding="same", activation="relu"),
+        ]
+    )
+    return sharpen(
+        create_captioner(
+            network,
+            tokenizer=CaptionTokenizer.from_captions(["a dog runs on the grass"], 1),
+            image_converter=CaptionImageConverter((H, W), scale=1 / 255, offset=-0.4),
+            image_shape=(H, W, 3),
+            embedding_dim=8,
+            hidden_dim=9,
+            attention_dim=10,
+            sequence_length=6,
+        )
+    )
+
+
+def kinds(engine):
+    """Numbers that the convolutions of a compiled encoder read."""
+    nodes = [node.get_rt_info() for node in engine._compiled.get_runtime_model().get_ops()]
+    return [
+        node["runtimePrecision"].astype(str)
+        for node in nodes
+        if node["layerType"].astype(str) == "Convolution"
+    ]
+
+
+def test_openvino_computes_in_integers_what_keras_does(captioner):
+    pytest.importorskip("openvino")
+    images = captioner.preprocessor.convert_images([picture(seed, H, W) for seed in range(20, 25)])
+    expected = captioner.make_generate_function().encode({"images": images})["annotations"]
+    captioner.use_engine("openvino", SAMPLES)
+    generate = captioner.make_generate_function()
+    found = generate.encode({"images": images})["annotations"]
+    assert kinds(generate.engine) == ["u8", "u8"]
+    assert found.shape == expected.shape == (5, 24, 7)
+    assert found.dtype == "float32"
+    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    assert 1e-4 < error < 0.02
+
+
+def test_captions_come_from_the_engine_until_it_is_changed(captioner):
+    pytest.importorskip("openvino")
+
+    def log_probability():
+        [[beam]] = captioner.generate(SAMPLES[:1], num_beams=1, return_all_beams=True)
+        return beam.log_probability
+
+    expected = log_probability()
+    captioner.use_engine("openvino", SAMPLES)
+    assert 1e-3 < abs(log_probability() - expected) < 0.5
+    captioner.use_engine("keras")
+    assert log_probability() == pytest.approx(expected, abs=1e-4)
+
+
+def test_refusals(captioner, monkeypatch):
+    with pytest.raises(ValueError, match="`engine` must be one of .*openvino.*'onnx'"):
+        captioner.use_engine("onnx")
+    with pytest.raises(ValueError, match="at least 16 pictures .*Received: 3"):
+        captioner.use_engine("openvino", SAMPLES[:3])
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "keras-showattend\[openvino\]"'):
+        captioner.use_engine("openvino", SAMPLES)
+
+
+def test_command_shows_the_engine_readable_pictures(tiny_preset, tmp_path, capsys):
+    pytest.importorskip("openvino")
+    for seed in range(17):
+        save_picture(tmp_path / f"{seed:02}.png", seed)
+    (tmp_path / "00.png").write_bytes(b"no picture")
+    words = ["caption", "--preset", tiny_preset, "--engine", "openvino", "--csv", str(tmp_path)]
+    assert cli.main(words) == 1
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == 1 + 16
+    assert "skipped" in output.err
+    (tmp_path / "01.png").unlink()
+    assert cli.main(words) == 2
+    assert "at least 16 pictures" in capsys.readouterr().err
