@@ -13,9 +13,8 @@ The way of the data, and the package that does each part:
 Round about it, each importing only from those named before it: `metrics` scores captions;
 `presets` names what can be loaded and `hub` fetches and sends it; `data` reads captions
 and keeps features; `training` makes batches and losses; `engines` run an encoder outside
-Keras; `models` joins the parts into
-`ImageCaptioner`; `explain` shows where it looked and `evaluation` how good it is; `cli` is
-the command `keras-showattend`.
+Keras; `models` joins the parts into `ImageCaptioner`; `explain` shows where it looked and
+`evaluation` how good it is; `cli` is the command `keras-showattend`.
 """
 
 import importlib
