@@ -55,7 +55,7 @@ def test_end_to_end(own_data, tmp_path, capsys):
     assert "1 x missing image file: missing.png" in captured.err
     assert f"keras-showattend caption --preset {output} photo.jpg" in captured.err
     record = json.loads((output / "training.json").read_text())
-    assert record["recipe"]["hidden_dim"] == 9
+    assert record["stages"][0]["recipe"]["hidden_dim"] == 9
     assert record["command"].startswith("keras-showattend train own --output mine ")
     assert str(tmp_path) not in (output / "training.json").read_text()
     # The preset works, and is not replaced by accident.
@@ -72,13 +72,24 @@ def test_recipe_is_file_then_options(own_data, tmp_path, trained, capsys):
     words = ["train", own_data, "--output", tmp_path / "mine", *words]
     assert cli.main(list(map(str, words))) == 2
     assert capsys.readouterr().err.endswith("error: not trained\n")
-    [((train, dev, output, made), options)] = trained
+    [((train, dev, output, [made]), options)] = trained
     assert (made.epochs, made.decoder, made.random_flip) == (4, "lstm", False)
     assert (made.learning_rate, made.batch_size) == (2e-4, 64)
     assert (len(train), len(dev)) == (5, 1)
     assert output == tmp_path / "mine"
     assert options["encoder_weights"] == "imagenet"
     assert (options["patience"], options["feature_cache"]) == (2, "auto")
+    assert options["captioner"] is options["teacher"] is None
+
+
+def test_options_hold_for_every_stage(own_data, tmp_path, trained):
+    words = ["--recipe", "vgg16_gru_flickr8k", "--num-beams=3"]
+    words = ["train", own_data, "--output", tmp_path / "mine", *words]
+    assert cli.main(list(map(str, words))) == 2
+    [((_, _, _, stages), _)] = trained
+    assert len(stages) == 4
+    assert {stage.num_beams for stage in stages} == {3}
+    assert [stage.unfreeze_after for stage in stages] == ["", "", "block4_pool", "block4_pool"]
 
 
 def write_flickr8k(folder):

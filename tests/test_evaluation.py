@@ -81,7 +81,13 @@ def test_scores_are_those_of_score_captions(captioner, dataset, evaluation):
 
 def test_it_is_json_and_repeatable(captioner, dataset, evaluation):
     assert json.loads(json.dumps(evaluation)) == evaluation
-    assert evaluate_captions(captioner, dataset, split="dev", preset="tiny", **FAST) == evaluation
+    again = evaluate_captions(captioner, dataset, split="dev", preset="tiny", **FAST)
+    # The first search of a number of images is not that of the next ones, which XLA compiles.
+    for row, first in zip(again.pop("images"), evaluation["images"], strict=True):
+        for name in ("log_probability", "score"):
+            assert row.pop(name) == pytest.approx(first[name], abs=1e-5)
+        assert row == {key: first[key] for key in row}
+    assert again == {key: value for key, value in evaluation.items() if key != "images"}
 
 
 def test_the_protocol_says_how(captioner, dataset, evaluation):
@@ -93,7 +99,7 @@ def test_the_protocol_says_how(captioner, dataset, evaluation):
     assert protocol["decoder"] == {
         "search": "greedy",
         "num_beams": 1,
-        "length_penalty": 0.7,
+        "length_penalty": 0.9,
         "max_length": 9,
     }
     assert "coco-caption" in protocol["tokenizer"]

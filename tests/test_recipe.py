@@ -39,7 +39,7 @@ def test_defaults():
         "distillation_weight": 0.0,
         "feature_dtype": "float32",
         "num_beams": 5,
-        "length_penalty": 0.7,
+        "length_penalty": 0.9,
         "seed": 0,
     }
 

@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--length-penalty",
         type=float,
-        help="rank beams by log-probability / length ** this (default: 0.7)",
+        help="rank beams by log-probability / length ** this (default: 0.9)",
     )
     model.add_argument("--max-length", type=positive_int, help="most words of a caption")
     model.add_argument(

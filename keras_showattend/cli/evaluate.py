@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate", action="store_true", help="store the confidence's calibration in the preset"
     )
     parser.add_argument("--num-beams", type=positive_int, help="1 for greedy (default: 5)")
-    parser.add_argument("--length-penalty", type=float, help="(default: 0.7)")
+    parser.add_argument("--length-penalty", type=float, help="(default: 0.9)")
     parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
     parser.add_argument("--metrics", nargs="+", help="(default: all that can be computed)")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style", choices=("smooth", "grid"), default="smooth")
     parser.add_argument("--caption", help="explain this caption in place of a generated one")
     parser.add_argument("--num-beams", type=positive_int, help="1 for greedy (default: 5)")
-    parser.add_argument("--length-penalty", type=float, help="(default: 0.7)")
+    parser.add_argument("--length-penalty", type=float, help="(default: 0.9)")
     parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
 
 

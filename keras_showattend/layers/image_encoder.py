@@ -113,8 +113,8 @@ class ImageEncoder(keras.layers.Layer):
     def unfreeze(self, after=None):
         """Lets the encoder learn, or the part of it that follows a layer.
 
-        Fine-tuning from the last block down is section 5.4 of Xu et al. 2015 turned round:
-        they kept the whole network fixed. `trainable = False` freezes it again.
+        Xu et al. 2015 kept all of it as it was and name fine-tuning as a possibility
+        (section 4.3). `trainable = False` freezes it again.
 
         Args:
             after: name of the last layer that stays as it is, such as `"block4_pool"` of a

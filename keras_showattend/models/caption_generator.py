@@ -6,7 +6,7 @@ from keras_showattend.models.generation import dataset_sources, hypotheses, stre
 from keras_showattend.preprocessing.images import as_image_list
 from keras_showattend.search import GenerateFunction
 
-DEFAULT_LENGTH_PENALTY = 0.7
+DEFAULT_LENGTH_PENALTY = 0.9
 
 
 class CaptionGenerator:
@@ -58,7 +58,7 @@ class CaptionGenerator:
             num_beams: int. Beams of the search, 1 for greedy search. If None, what
                 `compile(sampler=)` says.
             length_penalty: float. Beams are ranked by log-probability divided by this
-                power of their length. Defaults to 0.7.
+                power of their length. Defaults to 0.9.
             return_all_beams: bool. Whether all beams of an image are returned, best
                 first, each a `CaptionHypothesis(text, log_probability, score)`.
             capitalize: bool. Whether captions begin with an upper-case letter.

@@ -18,6 +18,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
 
     backbone_cls = ShowAttendBackbone
     preprocessor_cls = ImageCaptionerPreprocessor
+    distillation = None
+    self_critical = None
     calibration = None
     """`keras_showattend.explain.Calibration` of the confidence, where a preset has one."""
 

@@ -75,7 +75,7 @@ class Recipe:
     distillation_weight: float = 0.0
     feature_dtype: str = "float32"
     num_beams: int = 5
-    length_penalty: float = 0.7
+    length_penalty: float = 0.9
     seed: int = 0
 
     def __post_init__(self):
