@@ -129,13 +129,15 @@ def test_forbidden_tokens_are_left_out_of_the_softmax():
     logits = np.array([[[0.0, 7.0, np.log(3.0), -5.0]]], "float32")
     # Of the tokens 0 and 2, with odds of 1 to 3.
     for word, expected in ((0, np.log(4.0)), (2, np.log(4.0 / 3.0))):
-        np.testing.assert_allclose(float(loss([[word]], logits)), expected, rtol=1e-5)
+        np.testing.assert_allclose(float(loss(np.array([[word]]), logits)), expected, rtol=1e-5)
     other = logits + np.array([0.0, 9.0, 0.0, 30.0], "float32")
-    np.testing.assert_allclose(float(loss([[0]], other)), np.log(4.0), rtol=1e-5)
+    np.testing.assert_allclose(float(loss(np.array([[0]]), other)), np.log(4.0), rtol=1e-5)
     # A word that cannot be counts nothing where its weight is 0.
     weights = np.array([[1.0, 0.0]], "float32")
     two = np.repeat(logits, 2, axis=1)
-    np.testing.assert_allclose(float(loss([[0, 3]], two, weights)), np.log(4.0), rtol=1e-5)
+    np.testing.assert_allclose(
+        float(loss(np.array([[0, 3]]), two, weights)), np.log(4.0), rtol=1e-5
+    )
     copy = CaptionCrossentropy.from_config(loss.get_config())
     assert copy.forbidden_ids == (1, 3)
     with pytest.raises(ValueError, match=r"cannot go with `forbidden_ids`.* Received: label_smoo"):
