@@ -45,20 +45,13 @@ def train_stage(
         record = json.loads(done.read_text())
     else:
         keras.utils.set_random_seed(recipe.seed)
-        compile_options = {
-            "label_smoothing": recipe.label_smoothing,
-            "doubly_stochastic_weight": recipe.doubly_stochastic_weight,
-            "scheduled_sampling": recipe.scheduled_sampling,
-            "distillation": _distillation(recipe, teacher),
-            "self_critical": _self_critical(recipe),
-        }
         scores = _fit(
             learner,
             dataset,
             validation_data,
             recipe,
             folder,
-            compile_options,
+            teacher=teacher,
             feature_cache=feature_cache,
             patience=patience,
             verbose=verbose,
@@ -143,8 +136,8 @@ def _fit(
     validation_data,
     recipe,
     folder,
-    compile_options,
     *,
+    teacher,
     feature_cache,
     patience,
     verbose,
@@ -152,10 +145,11 @@ def _fit(
     cache = learner.feature_cache(
         None if feature_cache == "auto" else feature_cache, dtype=recipe.feature_dtype
     )
+    self_critical = _self_critical(recipe)
     batches = training_batches(
         learner,
         dataset,
-        self_critical=compile_options["self_critical"],
+        self_critical=self_critical,
         feature_cache=cache,
         batch_size=recipe.batch_size,
         random_flip=recipe.random_flip,
@@ -164,7 +158,11 @@ def _fit(
     )
     learner.compile(
         optimizer=_optimizer(recipe, len(batches), learner.backbone.image_encoder),
-        **compile_options,
+        label_smoothing=recipe.label_smoothing,
+        doubly_stochastic_weight=recipe.doubly_stochastic_weight,
+        scheduled_sampling=recipe.scheduled_sampling,
+        distillation=_distillation(recipe, teacher),
+        self_critical=self_critical,
     )
     scores = CaptionScores(
         validation_data,

@@ -7,6 +7,17 @@ import numpy as np
 LENGTH_STEP = 4
 
 
+def padded_length(steps, length_step, sequence_length):
+    """Lengths to which captions are padded.
+
+    Args:
+        steps: int or int[n]. Words and end of a caption.
+        length_step: int. What lengths are rounded up to a multiple of.
+        sequence_length: int. Length at which captions are cut.
+    """
+    return np.minimum(-(-steps // length_step) * length_step, sequence_length)
+
+
 class CaptionBatches(keras.utils.PyDataset):
     """One training example for each caption, in batches of similar length.
 
@@ -67,8 +78,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self._image_of = np.array([index for index, _ in pairs])
         self._tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
         steps = np.array([len(ids) + 1 for ids in self._tokens])
-        steps = -(-steps // length_step) * length_step
-        self._lengths = np.minimum(steps, preprocessor.sequence_length)
+        self._lengths = padded_length(steps, length_step, preprocessor.sequence_length)
         self._longest = np.zeros(len(dataset.images), int)
         np.maximum.at(self._longest, self._image_of, self._lengths)
         self._fixed_length = None

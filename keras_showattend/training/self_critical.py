@@ -8,7 +8,7 @@ import numpy as np
 from keras_showattend.metrics import CiderD
 from keras_showattend.metrics.bleu import bleu_from_statistics, bleu_statistics
 from keras_showattend.search import CaptionSearch
-from keras_showattend.training.caption_batches import LENGTH_STEP
+from keras_showattend.training.caption_batches import LENGTH_STEP, padded_length
 
 # Smoothing of a single caption's counts, so that a missing match is not the end of it.
 _TINY = 1e-9
@@ -140,8 +140,7 @@ class SelfCriticalBatches:
     def start_epoch(self, epoch):
         """Draws the order of images, flips and windows of an epoch, from 0."""
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.inputs))
-        # All batches have one size: the images that are left over have their turn first
-        # in some other epoch.
+        # All batches have one size: images that are left over have their turn in other epochs.
         count = len(order) // self.images_per_batch
         self._batches = np.split(order[: count * self.images_per_batch], count)
         self.inputs.start_epoch(epoch)
@@ -179,9 +178,8 @@ class SelfCriticalBatches:
             scales = np.concatenate([(1 - share) * scales, np.full(len(given), share)])
             groups = np.concatenate([groups, np.ones(len(given), int)])
         steps = max(len(ids) + 1 for ids in rows)
-        # Rounded up, so that compiled backends see few shapes.
-        steps = min(-(-steps // LENGTH_STEP) * LENGTH_STEP, self.preprocessor.sequence_length)
-        parts = self.preprocessor.shift(self.preprocessor.pack(rows, steps))
+        length = int(padded_length(steps, LENGTH_STEP, self.preprocessor.sequence_length))
+        parts = self.preprocessor.shift(self.preprocessor.pack(rows, length))
         weight = parts["sample_weight"]
         # Unknown words of the given captions, which the loss leaves out.
         weight = weight * ~np.isin(parts["targets"], self._forbidden)
