@@ -61,7 +61,11 @@ def decoder_weights_of(layer):
         "num_states": 1 if layer.cell.cell == "gru" else 2,
         "L_h": layer.hidden_output.get_weights(),
         "L_z": layer.context_output.get_weights()[0] if layer.context_output else None,
-        "L_o": layer.vocabulary_output.get_weights(),
+        "L_o": (
+            [layer.token_embedding.get_weights()[0].T, 0.0]
+            if layer.tie_embeddings
+            else layer.vocabulary_output.get_weights()
+        ),
     }
 
 

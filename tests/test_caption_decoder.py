@@ -19,7 +19,12 @@ TUTORIAL = {
     "initial_state": "zeros",
     "normalize_annotations": False,
 }
-FORMS = {"default": {}, "paper": PAPER, "tutorial": TUTORIAL}
+FORMS = {
+    "default": {},
+    "paper": PAPER,
+    "tutorial": TUTORIAL,
+    "tied": {"tie_embeddings": True},
+}
 
 
 def new_decoder(cell="gru", **options):
@@ -60,6 +65,44 @@ def test_matches_numpy(cell, form, masked, arrays):
         )
         np.testing.assert_allclose(numpy(outputs["logits"])[row], logits, atol=1e-5, rtol=1e-5)
         np.testing.assert_allclose(numpy(outputs["attention_weights"])[row], weights, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_match_differences_in_numpy(cell, arrays):
+    layer = built_decoder(cell, dropout=0.0)
+    factors = np.random.default_rng(5).normal(size=(B, T, V))
+    token_ids = keras.Input((T,), dtype="int32")
+    annotations = keras.Input((L, D))
+    model = keras.Model([token_ids, annotations], layer(token_ids, annotations)["logits"])
+    model.compile(
+        keras.optimizers.SGD(1.0), loss=lambda y, logits: ops.sum(y * logits, axis=[1, 2])
+    )
+    weights = keras.tree.map_structure(
+        lambda value: value.astype("float64") if isinstance(value, np.ndarray) else value,
+        decoder_weights_of(layer),
+    )
+    attention, recurrent = weights["cell"]["attention"], weights["cell"]["recurrent"]
+
+    def loss():
+        logits = [decode(weights, arrays[0][row], arrays[1][row])[0] for row in range(B)]
+        return np.sum(factors * logits) / B
+
+    def slope(array, place):
+        before, numbers = array[place], []
+        for change in (1e-3, -1e-3):
+            array[place] = before + change
+            numbers.append(loss())
+        array[place] = before
+        return (numbers[0] - numbers[1]) / 2e-3
+
+    # Of the state to the attention, of the state and of the context to the gates.
+    places = [(attention["W_h"], (1, 2)), (recurrent[1], (2, 1)), (recurrent[0], (M + 3, 2))]
+    expected = [slope(array, place) for array, place in places]
+    model.train_on_batch(list(arrays), factors)
+    after = decoder_weights_of(layer)["cell"]
+    learned = [after["attention"]["W_h"], after["recurrent"][1], after["recurrent"][0]]
+    got = [array[place] - new[place] for (array, place), new in zip(places, learned, strict=True)]
+    np.testing.assert_allclose(got, expected, rtol=1e-2)
 
 
 def scalar_decoder(deep_output):
@@ -237,6 +280,7 @@ def test_compiled_training_gives_the_uncompiled_losses(arrays):
     ("arguments", "message"),
     [
         ({"vocabulary_size": 0}, "`vocabulary_size` must be a positive int"),
+        ({"tie_embeddings": True, "deep_output": False}, "`tie_embeddings` needs .*hidden_dim=6"),
         ({"embedding_dim": 1.5}, "`embedding_dim` must be a positive int"),
         ({"hidden_dim": -1}, "`hidden_dim` must be a positive int"),
         ({"attention_dim": 0}, "`attention_dim` must be a positive int"),
@@ -248,4 +292,4 @@ def test_compiled_training_gives_the_uncompiled_losses(arrays):
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        CaptionDecoder(**{"vocabulary_size": V, **arguments})
+        CaptionDecoder(**{"vocabulary_size": V, "hidden_dim": N, **arguments})

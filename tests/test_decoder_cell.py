@@ -7,6 +7,7 @@ from layer_checks import check_serialization, numpy, train_one_step
 from numpy_reference import cell_step, cell_weights_of, randomize
 
 from keras_showattend.layers import CaptionDecoderCell
+from keras_showattend.layers.time_scan import products_of
 
 B, L, D, M, N, A = 2, 5, 7, 4, 6, 8
 CELLS = ["gru", "lstm"]
@@ -98,7 +99,7 @@ def test_step_with_what_was_computed_before(cell):
         states,
         annotations,
         layer.attention.project(annotations, affine),
-        recurrence=layer.recurrence(),
+        products=products_of(layer.kernels()),
         affine=affine,
     )
     expected, expected_states = layer(embedding, states, affine[0] * annotations + affine[1])

@@ -162,6 +162,7 @@ STAGES = [
         random_flip=True,
         ema_momentum=0.5,
         feature_dtype="mixed_bfloat16",
+        decoder_dtype="mixed_bfloat16",
     ),
     dataclasses.replace(RECIPE, epochs=1, self_critical_samples=2, crossentropy_weight=0.5),
 ]

@@ -95,8 +95,20 @@ class AdditiveAttention(keras.layers.Layer):
         """Attends; see the class docstring."""
         if projected_annotations is None:
             projected_annotations = self.project(annotations)
-        state = ops.expand_dims(self.state_projection(hidden_state), axis=1)
-        meeting = ops.tanh(projected_annotations + state)
+        projected_state = self.state_projection(hidden_state)
+        return self.attend(projected_state, annotations, projected_annotations, annotation_mask)
+
+    def attend(self, projected_state, annotations, projected_annotations, annotation_mask=None):
+        """Attends with a state that is projected already.
+
+        Args:
+            projected_state: float[B, A]. `W_h hidden_state`.
+            annotations, projected_annotations, annotation_mask: as for a call.
+
+        Returns:
+            As a call.
+        """
+        meeting = ops.tanh(projected_annotations + ops.expand_dims(projected_state, axis=1))
         # As a matrix: in a loop over batches of unknown size XLA cannot compile the
         # gradient of TensorFlow's product of ranks 3 and 2.
         scores = self.score(ops.reshape(meeting, (-1, self.attention_dim)))

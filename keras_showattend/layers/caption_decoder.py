@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_showattend.layers.decoder_cell import CaptionDecoderCell
-from keras_showattend.layers.time_scan import scan_time
+from keras_showattend.layers.time_scan import products_of, scan_time
 
 INITIAL_STATES = ("mean", "zeros")
 
@@ -31,6 +31,9 @@ class CaptionDecoder(keras.layers.Layer):
             paper's); `"zeros"`: the tutorial's. Defaults to `"mean"`.
         normalize_annotations: bool. Layer normalisation (Ba et al. 2016) of each
             annotation before anything else; VGG's are unscaled. Defaults to True.
+        tie_embeddings: bool. Whether the token embeddings are the vocabulary's projection,
+            too (Press and Wolf 2017, arXiv 1608.05859), which then has no bias. Defaults
+            to False.
         dropout: float in [0, 1). Share of units dropped from the token embeddings and
             before the logits, in training only. Defaults to 0.4.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
@@ -50,7 +53,8 @@ class CaptionDecoder(keras.layers.Layer):
 
     Raises:
         ValueError: on construction, for an unknown `cell` or `initial_state`, a size
-            that is not a positive int, or a `dropout` outside [0, 1).
+            that is not a positive int, a `dropout` outside [0, 1), or `tie_embeddings`
+            with an output of another size than the embeddings.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class CaptionDecoder(keras.layers.Layer):
         deep_output=True,
         initial_state="mean",
         normalize_annotations=True,
+        tie_embeddings=False,
         dropout=0.4,
         **kwargs,
     ):
@@ -78,11 +83,19 @@ class CaptionDecoder(keras.layers.Layer):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
+        output_dim = embedding_dim if deep_output else hidden_dim
+        if tie_embeddings and output_dim != embedding_dim:
+            raise ValueError(
+                "`tie_embeddings` needs `deep_output=True` or a `hidden_dim` that equals "
+                f"`embedding_dim`. Received: hidden_dim={hidden_dim!r}, "
+                f"embedding_dim={embedding_dim!r}, deep_output={deep_output!r}"
+            )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.deep_output = deep_output
         self.initial_state = initial_state
         self.normalize_annotations = normalize_annotations
+        self.tie_embeddings = tie_embeddings
         self.dropout = dropout
 
         def dense(units, name, **dense_kwargs):
@@ -93,7 +106,10 @@ class CaptionDecoder(keras.layers.Layer):
             if normalize_annotations
             else None
         )
-        self.token_embedding = keras.layers.Embedding(
+        embedding_class = (
+            keras.layers.ReversibleEmbedding if tie_embeddings else keras.layers.Embedding
+        )
+        self.token_embedding = embedding_class(
             vocabulary_size, embedding_dim, dtype=self.dtype_policy, name="token_embedding"
         )
         self.embedding_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
@@ -108,13 +124,14 @@ class CaptionDecoder(keras.layers.Layer):
             if initial_state == "mean"
             else []
         )
-        self.hidden_output = dense(embedding_dim if deep_output else hidden_dim, "hidden_output")
+        self.hidden_output = dense(output_dim, "hidden_output")
         self.context_output = (
             dense(embedding_dim, "context_output", use_bias=False) if deep_output else None
         )
         self.output_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
-        # The softmax over thousands of words needs float32 whatever the policy.
-        self.vocabulary_output = dense(vocabulary_size, "vocabulary_output")
+        self.vocabulary_output = (
+            None if tie_embeddings else dense(vocabulary_size, "vocabulary_output")
+        )
 
     def build(self, token_ids_shape, annotations_shape):
         """Creates the weights from the shapes `(B, T)` and `(B, L, D)`."""
@@ -130,7 +147,8 @@ class CaptionDecoder(keras.layers.Layer):
         self.hidden_output.build(hidden_shape)
         if self.context_output is not None:
             self.context_output.build((batch, depth))
-        self.vocabulary_output.build((batch, self.hidden_output.units))
+        if self.vocabulary_output is not None:
+            self.vocabulary_output.build((batch, self.hidden_output.units))
 
     def begin(self, annotations, annotation_mask=None):
         """What an image fixes once for all steps of its caption.
@@ -183,7 +201,11 @@ class CaptionDecoder(keras.layers.Layer):
         """
         embedding = self.token_embedding(token_ids)
         (hidden_state, context, attention_weights), states = self.cell.step(
-            self.cell.project(embedding), states, **memory, **self._constants()
+            self.cell.project(embedding),
+            states,
+            **memory,
+            products=products_of(self.cell.kernels()),
+            affine=self._affine(),
         )
         return self._logits(embedding, hidden_state, context), attention_weights, states
 
@@ -195,11 +217,14 @@ class CaptionDecoder(keras.layers.Layer):
                 lambda tensor: ops.take(tensor, image_index, axis=0), (memory, states)
             )
         embeddings = self.embedding_dropout(self.token_embedding(token_ids), training=training)
-        constants = self._constants()
+        affine = self._affine()
         (hidden_states, contexts, attention_weights), _ = scan_time(
-            lambda token, states: self.cell.step(token, states, **memory, **constants),
+            lambda token, states, products: self.cell.step(
+                token, states, **memory, products=products, affine=affine
+            ),
             states,
             self.cell.project(embeddings),
+            self.cell.kernels(),
         )
         logits = self._logits(embeddings, hidden_states, contexts, training)
         return {"logits": logits, "attention_weights": attention_weights}
@@ -217,15 +242,17 @@ class CaptionDecoder(keras.layers.Layer):
             for weight in (self.annotation_norm.gamma, self.annotation_norm.beta)
         )
 
-    def _constants(self):
-        return {"recurrence": self.cell.recurrence(), "affine": self._affine()}
-
     def _logits(self, embedding, hidden_state, context, training=None):
         output = self.hidden_output(hidden_state)
         if self.context_output is not None:
             output = embedding + output + self.context_output(context)
         output = self.output_dropout(output, training=training)
-        return ops.cast(self.vocabulary_output(output), "float32")
+        if self.vocabulary_output is not None:
+            logits = self.vocabulary_output(output)
+        else:
+            logits = self.token_embedding(output, reverse=True)
+        # The softmax over thousands of words needs float32 whatever the policy.
+        return ops.cast(logits, "float32")
 
     def compute_output_spec(
         self, token_ids, annotations, annotation_mask=None, image_index=None, training=None
@@ -252,5 +279,6 @@ class CaptionDecoder(keras.layers.Layer):
             "deep_output": self.deep_output,
             "initial_state": self.initial_state,
             "normalize_annotations": self.normalize_annotations,
+            "tie_embeddings": self.tie_embeddings,
             "dropout": self.dropout,
         }

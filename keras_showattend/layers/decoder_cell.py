@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_showattend.layers.additive_attention import AdditiveAttention
+from keras_showattend.layers.time_scan import products_of
 
 CELLS = ("gru", "lstm")
 
@@ -100,15 +101,19 @@ class CaptionDecoderCell(keras.layers.Layer):
         bias = self._weight(self.recurrent.bias)
         return ops.matmul(token_embedding, kernel) + (bias[0] if self.cell == "gru" else bias)
 
-    def recurrence(self):
-        """The weights of step 3 that are left, as `step` takes them.
+    def kernels(self):
+        """The matrices by which a step multiplies, as `scan_time` takes them.
 
-        Taken once for all steps: the gradient of a kernel that is cut inside a loop has the
-        size of the whole kernel at each step.
+        Returns:
+            Tuple of float[N, A] and float[N, G], by which the state is multiplied, and
+            float[D, G], by which the context is.
         """
-        kernel = self._weight(self.recurrent.kernel)[self.embedding_dim :]
-        bias = self._weight(self.recurrent.bias)[1] if self.cell == "gru" else None
-        return kernel, self._weight(self.recurrent.recurrent_kernel), bias
+        # Cut once for all steps: the gradient of a cut has the size of the whole kernel.
+        return (
+            self._weight(self.attention.state_projection.kernel),
+            self._weight(self.recurrent.recurrent_kernel),
+            self._weight(self.recurrent.kernel)[self.embedding_dim :],
+        )
 
     def _weight(self, variable):
         return ops.cast(variable, self.compute_dtype)
@@ -128,7 +133,7 @@ class CaptionDecoderCell(keras.layers.Layer):
             annotations,
             projected_annotations,
             annotation_mask,
-            recurrence=self.recurrence(),
+            products=products_of(self.kernels()),
         )
 
     def step(
@@ -139,7 +144,7 @@ class CaptionDecoderCell(keras.layers.Layer):
         projected_annotations=None,
         annotation_mask=None,
         *,
-        recurrence,
+        products,
         affine=None,
     ):
         """Takes one step of many, with what does not depend on the step computed before.
@@ -147,7 +152,7 @@ class CaptionDecoderCell(keras.layers.Layer):
         Args:
             token_projection: float[B, G]. From `project`.
             states, annotations, projected_annotations, annotation_mask: as for a call.
-            recurrence: from `recurrence`.
+            products: functions that multiply by the `kernels`, from `products_of`.
             affine: tuple `(scale, offset)` of float[D], or None. Looks at
                 `scale * annotations + offset`; `projected_annotations` must be theirs.
 
@@ -155,19 +160,22 @@ class CaptionDecoderCell(keras.layers.Layer):
             As a call.
         """
         hidden_state = states[0]
-        context, attention_weights = self.attention(
-            hidden_state, annotations, projected_annotations, annotation_mask
+        project_state, recur, weigh_context = products
+        if projected_annotations is None:
+            projected_annotations = self.attention.project(annotations)
+        context, attention_weights = self.attention.attend(
+            project_state(hidden_state), annotations, projected_annotations, annotation_mask
         )
         if affine is not None:
             # Attention weights sum to 1, so that this may wait until after the sum.
             context = affine[0] * context + affine[1]
         if self.gate is not None:
             context = self.gate(hidden_state) * context
-        context_kernel, recurrent_kernel, recurrent_bias = recurrence
-        inputs = token_projection + ops.matmul(context, context_kernel)
-        recurrent = ops.matmul(hidden_state, recurrent_kernel)
+        inputs = token_projection + weigh_context(context)
+        recurrent = recur(hidden_state)
         if self.cell == "gru":
-            states = [_gru(inputs, recurrent + recurrent_bias, hidden_state)]
+            recurrent = recurrent + self._weight(self.recurrent.bias)[1]
+            states = [_gru(inputs, recurrent, hidden_state)]
         else:
             states = _lstm(inputs + recurrent, states[1])
         return (states[0], context, attention_weights), states

@@ -21,8 +21,8 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         image_shape: `(height, width, 3)`. Defaults to `(224, 224, 3)`.
         embedding_dim, hidden_dim, attention_dim: int. Sizes M, N, A; default to 512.
         cell: `"gru"` or `"lstm"`. Defaults to `"gru"`.
-        context_gate, deep_output, initial_state, normalize_annotations, dropout: see
-            `keras_showattend.layers.CaptionDecoder`.
+        context_gate, deep_output, initial_state, normalize_annotations, tie_embeddings,
+            dropout: see `keras_showattend.layers.CaptionDecoder`.
         dtype: dtype or policy of the computation, e.g. `"mixed_bfloat16"`.
         **kwargs: `name`, `trainable`.
 
@@ -46,6 +46,7 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         deep_output=True,
         initial_state="mean",
         normalize_annotations=True,
+        tie_embeddings=False,
         dropout=0.4,
         dtype=None,
         **kwargs,
@@ -63,6 +64,7 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
             deep_output=deep_output,
             initial_state=initial_state,
             normalize_annotations=normalize_annotations,
+            tie_embeddings=tie_embeddings,
             dropout=dropout,
             dtype=dtype,
             name="decoder",
@@ -133,11 +135,12 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         """One word of a search; see `CaptionDecoder.step`."""
         return self.decoder.step(token_ids, states, memory)
 
-    def with_encoder(self, image_encoder):
+    def with_encoder(self, image_encoder, dtype=None):
         """A copy with another image encoder and the same weights of the decoder.
 
         Args:
             image_encoder: an `ImageEncoder` with the same annotation size D.
+            dtype: dtype policy of the copy's decoder; None is this one's.
 
         Returns:
             A `ShowAttendBackbone`.
@@ -145,7 +148,8 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         config = self.get_config()
         for key in ("name", "trainable"):
             config.pop(key)
-        copy = type(self)(**{**config, "dtype": self.dtype_policy, "image_encoder": image_encoder})
+        config |= {"dtype": dtype or self.dtype_policy, "image_encoder": image_encoder}
+        copy = type(self)(**config)
         copy.decoder.set_weights(self.decoder.get_weights())
         return copy
 

@@ -43,7 +43,7 @@ def create_captioner(
         dtype: dtype or policy, e.g. `"mixed_bfloat16"`.
         **decoder_options: `embedding_dim`, `hidden_dim`, `attention_dim`,
             `context_gate`, `deep_output`, `initial_state`, `normalize_annotations`,
-            `dropout` of `keras_showattend.layers.CaptionDecoder`.
+            `tie_embeddings`, `dropout` of `keras_showattend.layers.CaptionDecoder`.
 
     Returns:
         An `ImageCaptioner`, compiled with its defaults.

@@ -134,6 +134,8 @@ def untrained_captioner(dataset, recipe, encoder_weights="imagenet"):
         embedding_dim=recipe.embedding_dim,
         hidden_dim=recipe.hidden_dim,
         attention_dim=recipe.attention_dim,
+        context_gate=recipe.context_gate,
+        tie_embeddings=recipe.tie_embeddings,
         dropout=recipe.dropout,
     )
 

@@ -119,15 +119,20 @@ def _distillation(recipe, teacher):
 
 
 def _learner(captioner, recipe):
-    """The captioner itself, or a copy whose encoder learns in the recipe's precision."""
-    encoder = captioner.backbone.image_encoder
-    if not recipe.unfreeze_after:
-        # Features are computed once, so the encoder stays as it is even without weights.
-        encoder.trainable = False
+    """The captioner itself, or a copy that learns in the recipe's precision."""
+    backbone = captioner.backbone
+    encoder = backbone.image_encoder
+    # Features are computed once, so the encoder stays as it is even without weights.
+    encoder.trainable = False
+    decoder_dtype = keras.dtype_policies.get(recipe.decoder_dtype)
+    if not recipe.unfreeze_after and decoder_dtype == backbone.dtype_policy:
         return captioner
     encoder = encoder.with_dtype(recipe.feature_dtype)
-    encoder.unfreeze(recipe.unfreeze_after)
-    return ImageCaptioner(captioner.backbone.with_encoder(encoder), captioner.preprocessor)
+    if recipe.unfreeze_after:
+        encoder.unfreeze(recipe.unfreeze_after)
+    return ImageCaptioner(
+        backbone.with_encoder(encoder, dtype=decoder_dtype), captioner.preprocessor
+    )
 
 
 def _fit(
@@ -190,8 +195,8 @@ def _fit(
             batches,
             epochs=recipe.epochs,
             callbacks=callbacks,
-            # A teacher's; the batches have theirs.
-            feature_cache=feature_cache,
+            # A teacher's, in the same precision; the batches have theirs.
+            feature_cache=cache,
             verbose=verbose,
         )
     finally:

@@ -17,6 +17,7 @@ class Recipe:
         grid: places a side, 7 or 14.
         decoder: `"gru"` or `"lstm"`.
         embedding_dim, hidden_dim, attention_dim: sizes M, N and A.
+        context_gate, tie_embeddings: see `CaptionDecoder`.
         dropout: share of units dropped.
         min_count: a word seen less often in the training captions becomes `<unk>`.
         sequence_length: words of the longest caption.
@@ -43,6 +44,8 @@ class Recipe:
         scheduled_sampling: see `ScheduledSampling`.
         distillation_weight: part of a teacher in the loss, where `train_captioner` is given one.
         feature_dtype: dtype policy in which the encoder computes during training.
+        decoder_dtype: dtype policy in which the decoder does, such as `"mixed_bfloat16"`;
+            weights are float32 all the same.
         num_beams, length_penalty: of the search by which epochs are compared.
         seed: of weights, order, dropout and flips.
     """
@@ -53,6 +56,8 @@ class Recipe:
     embedding_dim: int = 512
     hidden_dim: int = 512
     attention_dim: int = 512
+    context_gate: bool = True
+    tie_embeddings: bool = False
     dropout: float = 0.4
     min_count: int = 5
     sequence_length: int = 32
@@ -74,6 +79,7 @@ class Recipe:
     scheduled_sampling: float = 0.0
     distillation_weight: float = 0.0
     feature_dtype: str = "float32"
+    decoder_dtype: str = "float32"
     num_beams: int = 5
     length_penalty: float = 0.9
     seed: int = 0

@@ -1,0 +1,192 @@
+"""What each part of a training brings: one run a part and seed, and a table of them all.
+
+    python scripts/ablation.py --data FLICKR8K_FOLDER --output FOLDER [--seeds 0 1 2] [--only NAME]
+
+The runs are those of `ablation.json` beside it, or of another file: an object with `base`, the
+values of a `Recipe`, and `runs`, which names for each run the values in which it differs. Apart
+from those, a run may have `after`, the run from whose captioner it goes on, and `teacher`, the
+run whose captioners of all seeds it learns from; `ensemble` and `average` join the captioners of
+a run's seeds without training.
+
+Finished runs are kept and skipped, and an unfinished one goes on where it stopped; several
+processes share the work. The last lines are the table: means over seeds and, from two seeds on,
+their standard deviation.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import pathlib
+import statistics
+import time
+
+RUNS = pathlib.Path(__file__).with_suffix(".json")
+JOINING = ("ensemble", "average")
+RELATIONS = ("after", "teacher", *JOINING)
+COLUMNS = {"bleu_4": 100, "rouge_l": 100, "cider": 100, "loss": 1}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=pathlib.Path, default=RUNS, help="JSON file")
+    parser.add_argument("--data", type=pathlib.Path, help="folder of Flickr8k; none: table only")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="a preset for each run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="runs to do (default: all)")
+    parser.add_argument("--encoder-weights", default="imagenet", help="imagenet or a file")
+    parser.add_argument("--feature-cache", default="auto", help="a folder")
+    args = parser.parse_args()
+
+    plan = json.loads(args.runs.read_text())
+    if unknown := set(args.only or ()) - set(plan["runs"]):
+        parser.error(f"`--only` takes {list(plan['runs'])}. Received: {sorted(unknown)}")
+    if args.data:
+        for seed in args.seeds:
+            for name in args.only or plan["runs"]:
+                run_once(plan, name, seed, args)
+    print_table(plan, args.output)
+
+
+def run_once(plan, name, seed, args):
+    """Does one run unless it is done, or another process is at it."""
+    changes = plan["runs"][name]
+    joins = any(key in changes for key in JOINING)
+    if joins and seed != args.seeds[0]:
+        return
+    folder = args.output / name / f"seed_{seed}"
+    scores = folder / "scores.json"
+    with claimed(folder) as free:
+        if not free or scores.exists():
+            return
+        start = time.time()
+        captioner = (
+            join(changes, args) if joins else train(plan["base"], changes, seed, folder, args)
+        )
+        if captioner is None:
+            print(f"{name}, seed {seed}: waits for the runs that it needs", flush=True)
+            return
+        found = score(captioner, plan["base"], args)
+        found["minutes"] = (time.time() - start) / 60
+        partial = scores.with_suffix(".partial")
+        partial.write_text(json.dumps(found, indent=2) + "\n")
+        partial.replace(scores)
+        print(f"{name}, seed {seed}: CIDEr {100 * found['cider']:.1f}", flush=True)
+
+
+@contextlib.contextmanager
+def claimed(folder):
+    """Holds a lock that ends with the process; gives whether no other one has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def train(base, changes, seed, folder, args):
+    """The captioner of a run, or None while those that it needs are not there."""
+    from keras_showattend import CaptionerEnsemble, ImageCaptioner
+    from keras_showattend.models import train_captioner
+    from keras_showattend.training import Recipe
+
+    values = {key: value for key, value in changes.items() if key not in RELATIONS}
+    start = teacher = None
+    if before := changes.get("after"):
+        (before,) = finished(args.output, before, [seed]) or [None]
+        if before is None:
+            return None
+        start = ImageCaptioner.from_preset(before)
+    if of := changes.get("teacher"):
+        presets = finished(args.output, of, args.seeds)
+        if presets is None:
+            return None
+        teacher = CaptionerEnsemble(presets)
+    train_data, dev = splits(args.data)
+    return train_captioner(
+        train_data,
+        dev,
+        folder / "preset",
+        Recipe.from_dict({**base, **values, "seed": seed}),
+        captioner=start,
+        teacher=teacher,
+        encoder_weights=args.encoder_weights,
+        feature_cache=args.feature_cache,
+        verbose=2,
+    )
+
+
+def join(changes, args):
+    """Captioners of all seeds as one, or None while they are not there."""
+    from keras_showattend import CaptionerEnsemble, average_captioners
+
+    ((how, name),) = changes.items()
+    presets = finished(args.output, name, args.seeds)
+    if presets is None:
+        return None
+    return CaptionerEnsemble(presets) if how == "ensemble" else average_captioners(presets)
+
+
+def finished(output, name, seeds):
+    """Preset folders of a run's seeds, or None if one is not there."""
+    folders = [output / name / f"seed_{seed}" for seed in seeds]
+    if all((folder / "scores.json").exists() for folder in folders):
+        return [str(folder / "preset") for folder in folders]
+    return None
+
+
+def splits(data):
+    """Train and dev split."""
+    from keras_showattend import read_flickr8k
+
+    dataset = read_flickr8k(data)
+    return dataset.split("train"), dataset.split("dev")
+
+
+def score(captioner, base, args):
+    """Scores of dev captions, and nats a word of the given ones where there is one captioner."""
+    from keras_showattend import ImageCaptioner, metrics
+    from keras_showattend.training import caption_dataset
+
+    _, dev = splits(args.data)
+    cache = None if args.feature_cache == "auto" else args.feature_cache
+    single = isinstance(captioner, ImageCaptioner)
+    if single:
+        captioner.backbone.image_encoder.trainable = False
+        # The features that it has learned from.
+        cache = captioner.feature_cache(cache, dtype=base["feature_dtype"])
+    captions = caption_dataset(captioner, dev, feature_cache=cache)
+    wanted = [name for name in COLUMNS if name != "loss"]
+    found = metrics.score_captions(captions, dev.references(), metrics=wanted)
+    if single:
+        captioner.compile(label_smoothing=0.0)
+        losses = captioner.evaluate(dev, feature_cache=cache, verbose=0, return_dict=True)
+        found["loss"] = losses["loss"]
+    return {name: float(value) for name, value in found.items()}
+
+
+def print_table(plan, output):
+    """Means over the seeds that are done."""
+    print(f"| {'run':28} | seeds | " + " | ".join(COLUMNS) + " |")
+    for name in plan["runs"]:
+        found = [
+            json.loads(path.read_text()) for path in sorted(output.glob(f"{name}/*/scores.json"))
+        ]
+        if not found:
+            continue
+        cells = []
+        for column, scale in COLUMNS.items():
+            numbers = [scale * each[column] for each in found if column in each]
+            digits = 1 if scale == 100 else 3
+            text = f"{statistics.mean(numbers):.{digits}f}" if numbers else ""
+            if len(numbers) > 1:
+                text += f" ± {statistics.stdev(numbers):.{digits}f}"
+            cells.append(text)
+        print(f"| {name:28} | {len(found)} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
