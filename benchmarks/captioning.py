@@ -1,9 +1,10 @@
 """Time from a file to its caption, against one bare forward pass of the encoder.
 
-    python benchmarks/captioning.py [PHOTO.jpg] [--dtype float32] [--repeats 20]
+    python benchmarks/captioning.py [PHOTO.jpg] [--precision float32] [--repeats 20]
 
 Baseline: the captioner's own encoder network alone, on an image that is in memory already,
-compiled by the same framework in the same precision.
+compiled by the same framework in the same precision. A precision is the encoder's: that of
+`keras-showattend caption --dtype bfloat16`, or of `--engine openvino` for 8-bit integers.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import numpy as np
 from timing import interleave, ratios, table, write_json
 
 from keras_showattend import ImageCaptioner
+from keras_showattend.engines import MIN_SAMPLES
 
+PRECISIONS = ("float32", "bfloat16", "int8")
 PHOTO = pathlib.Path(__file__).parent.parent / "docs" / "images" / "astronaut.jpg"
 
 
@@ -22,12 +25,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", nargs="?", default=str(PHOTO))
     parser.add_argument("--preset", default="vgg16_gru_flickr8k")
-    parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--output", type=pathlib.Path)
     args = parser.parse_args()
 
-    captioner = ImageCaptioner.from_preset(args.preset, dtype=args.dtype)
+    captioner = captioner_in(args.precision, args.preset, [args.photo])
     encode = bare_encoder(captioner)
     image = np.zeros((1, *captioner.backbone.image_shape), "float32")
     bare, greedy, beams = "bare encoder", "file to caption, greedy", "file to caption, 5 beams"
@@ -39,7 +42,7 @@ def main():
         },
         args.repeats,
     )
-    print(table(f"{keras.backend.backend()}, {args.dtype}, one photograph", seconds, bare))
+    print(table(f"{keras.backend.backend()}, {args.precision}, one photograph", seconds, bare))
     beam_ratio = ratios(seconds, greedy)[beams]
     print(f"5 beams take {beam_ratio:.2f} times as long as greedy search")
     if args.output:
@@ -47,8 +50,22 @@ def main():
         write_json(args.output, results)
 
 
+def captioner_in(precision, preset, photos):
+    """A captioner whose encoder computes in a precision; shown the photos if it must be."""
+    captioner = ImageCaptioner.from_preset(preset)
+    if precision == "bfloat16":
+        captioner.use_engine("keras", dtype="mixed_bfloat16")
+    elif precision == "int8":
+        # How large numbers get is nothing to their speed: one photo will do many times.
+        captioner.use_engine("openvino", list(photos) * MIN_SAMPLES)
+    return captioner
+
+
 def bare_encoder(captioner):
     """The encoder alone, compiled: function of float32[B, H, W, 3]."""
+    engine = captioner.make_generate_function().engine
+    if engine is not None:
+        return engine
     inputs = keras.Input(captioner.backbone.image_shape)
     return keras.Model(inputs, captioner.backbone.image_encoder(inputs)).predict_on_batch
 

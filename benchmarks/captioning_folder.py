@@ -1,6 +1,6 @@
 """Photographs of a folder captioned in a second, against bare forward passes of the encoder.
 
-    python benchmarks/captioning_folder.py FOLDER [--images 96] [--dtype float32 mixed_bfloat16]
+    python benchmarks/captioning_folder.py FOLDER [--images 96] [--precision float32 bfloat16]
 
 Pictures are read, decoded and captioned, and their rows written to a file, as
 `keras-showattend caption FOLDER --output captions.jsonl` does it, with its defaults (5 beams).
@@ -17,10 +17,9 @@ import tempfile
 
 import keras
 import numpy as np
-from captioning import bare_encoder
+from captioning import PRECISIONS, bare_encoder, captioner_in
 from timing import interleave, ratios, table, write_json
 
-from keras_showattend import ImageCaptioner
 from keras_showattend.cli.caption import COLUMNS, write_captions
 from keras_showattend.cli.caption_rows import CaptionFile, JsonLines
 from keras_showattend.preprocessing.images import find_images
@@ -32,7 +31,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="holds pictures")
     parser.add_argument("--preset", default="vgg16_gru_flickr8k")
-    parser.add_argument("--dtype", nargs="+", default=["float32", "mixed_bfloat16"])
+    parser.add_argument(
+        "--precision", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"]
+    )
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=pathlib.Path)
@@ -43,25 +44,25 @@ def main():
 
     with tempfile.TemporaryDirectory() as scratch:
         runs = {}
-        for dtype in args.dtype:
-            captioner = ImageCaptioner.from_preset(args.preset, dtype=dtype)
-            runs[f"bare encoder, {dtype}"] = best_encoder(captioner, len(paths))
-            runs[f"folder, {dtype}"] = folder_run(captioner, paths, scratch)
+        for precision in args.precision:
+            captioner = captioner_in(precision, args.preset, paths[:1])
+            runs[f"bare encoder, {precision}"] = best_encoder(captioner, len(paths))
+            runs[f"folder, {precision}"] = folder_run(captioner, paths, scratch)
         # Two rounds, because batches that come for the second time are compiled anew.
         seconds = interleave(runs, args.repeats, warmup=2)
     results = {"seconds": seconds, "images": len(paths)}
     for name, times in seconds.items():
         results[f"images/s, {name}"] = len(paths) / statistics.median(times)
     title = f"{keras.backend.backend()}, {len(paths)} photographs"
-    print(table(title, seconds, f"bare encoder, {args.dtype[0]}"))
-    for dtype in args.dtype:
-        speed = 1 / ratios(seconds, f"bare encoder, {dtype}")[f"folder, {dtype}"]
-        results[f"folder/bare, {dtype}"] = speed
-        print(f"{dtype}: {speed:.2f} times the images/s of the bare encoder")
-    for dtype in args.dtype[1:]:
-        speed = 1 / ratios(seconds, f"folder, {args.dtype[0]}")[f"folder, {dtype}"]
-        results[f"{dtype}/{args.dtype[0]}"] = speed
-        print(f"{dtype}: {speed:.2f} times the images/s of {args.dtype[0]}")
+    print(table(title, seconds, f"bare encoder, {args.precision[0]}"))
+    for precision in args.precision:
+        speed = 1 / ratios(seconds, f"bare encoder, {precision}")[f"folder, {precision}"]
+        results[f"folder/bare, {precision}"] = speed
+        print(f"{precision}: {speed:.2f} times the images/s of the bare encoder")
+    for precision in args.precision[1:]:
+        speed = 1 / ratios(seconds, f"folder, {args.precision[0]}")[f"folder, {precision}"]
+        results[f"{precision}/{args.precision[0]}"] = speed
+        print(f"{precision}: {speed:.2f} times the images/s of {args.precision[0]}")
     if args.output:
         write_json(args.output, results)
 

@@ -81,13 +81,14 @@ def random_batch(places, words):
     return features, rng.integers(1, VOCABULARY, (BATCH, words + 1)).astype("int32")
 
 
-def new_captioner(tokenizer, sequence_length, jit_compile):
+def new_captioner(tokenizer, sequence_length, dtype, jit_compile):
     from keras_showattend import create_captioner
 
     captioner = create_captioner(
         tokenizer=tokenizer,
         encoder_weights=None,
         sequence_length=sequence_length,
+        dtype=dtype,
         **SIZES,
     )
     captioner.backbone.image_encoder.trainable = False
@@ -102,11 +103,11 @@ def made_up_tokenizer():
     return CaptionTokenizer.from_captions([" ".join(names)], min_count=1, max_size=VOCABULARY)
 
 
-def step_of(places, jit_compile):
+def step_of(places, dtype="float32", jit_compile=False):
     """A function that takes one step of a new model."""
     import keras
 
-    captioner = new_captioner(made_up_tokenizer(), WORDS, jit_compile)
+    captioner = new_captioner(made_up_tokenizer(), WORDS, dtype, jit_compile)
     features, tokens = random_batch(places, WORDS)
     inputs = {"annotations": features, "token_ids": tokens[:, :-1]}
     inputs["padding_mask"] = np.ones((BATCH, WORDS), bool)
@@ -119,7 +120,10 @@ def time_steps(tutorial, args):
     results = {}
     for places in args.places:
         tutorial.new(places)
-        runs = {BASELINE: tutorial.step, "keras_showattend": step_of(places, args.jit_compile)}
+        runs = {
+            BASELINE: tutorial.step,
+            "keras_showattend": step_of(places, args.dtype, args.jit_compile),
+        }
         first = interleave(runs, 1, warmup=0)
         seconds = interleave(runs, args.repeats, warmup=1)
         compilation = {
@@ -157,7 +161,7 @@ def time_epoch(tutorial, args):
     captions = [text for texts in dataset.captions for text in texts]
     tokenizer = CaptionTokenizer.from_captions(captions, min_count=1, max_size=VOCABULARY)
     longest = max(len(ids) for ids in tokenizer.tokenize(captions)) + 1
-    captioner = new_captioner(tokenizer, longest, args.jit_compile)
+    captioner = new_captioner(tokenizer, longest, args.dtype, args.jit_compile)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "features.npy"
         np.save(path, np.random.default_rng(0).normal(size=(1024, 49, 512)).astype("float16"))
@@ -207,6 +211,7 @@ def main():
     parser.add_argument("--places", type=int, nargs="+", default=[49, 196], help="for `step`")
     parser.add_argument("--every", type=int, default=16, help="`epoch` takes every n-th batch")
     parser.add_argument("--batch-size", type=int, default=BATCH, help="of the package's `epoch`")
+    parser.add_argument("--dtype", default="float32", help="policy of the package's decoder")
     parser.add_argument("--jit-compile", action="store_true", help="XLA, or torch.compile")
     parser.add_argument("--output", type=pathlib.Path, help="JSON file")
     args = parser.parse_args()
@@ -217,7 +222,8 @@ def main():
         parser.error("`epoch` needs --data")
 
     tutorial = Tutorial()
-    print(f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}, jit_compile={args.jit_compile}")
+    backend = os.environ["KERAS_BACKEND"]
+    print(f"KERAS_BACKEND={backend}, {args.dtype}, jit_compile={args.jit_compile}")
     results = {}
     for name in what:
         results.update(TIMINGS[name](tutorial, args))

@@ -1,7 +1,7 @@
 """Photographs a second, against two captioners of Hugging Face Transformers.
 
     pip install transformers
-    python benchmarks/transformers_captioners.py [PHOTO.jpg] [--dtype float32] [--tokens 12]
+    python benchmarks/transformers_captioners.py [PHOTO.jpg] [--precision float32] [--tokens 12]
 
 ViT-GPT2 (ViT-base, GPT-2 with cross-attention, 4 beams as in its published settings) and
 BLIP-base (384 x 384 pixels, greedy as in its published settings) are built from their
@@ -9,7 +9,7 @@ configurations with random weights, on which time does not depend. Random weight
 caption, so both write `--tokens` tokens for every picture: captions of 10 words and an end have
 12. Each is timed picture by picture and at the batch size named with `--batch-size`. This
 package runs from the pictures' files with its defaults (5 beams), theirs from normalised arrays
-that are in memory already.
+that are in memory already. `--precision` is this package's, `--dtype` that of the others.
 """
 
 import argparse
@@ -17,10 +17,8 @@ import pathlib
 
 import torch
 import transformers
-from captioning import PHOTO
+from captioning import PHOTO, PRECISIONS, captioner_in
 from timing import interleave, ratios, table, write_json
-
-from keras_showattend import ImageCaptioner
 
 OURS = "keras_showattend, 5 beams"
 
@@ -29,6 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", nargs="?", default=str(PHOTO))
     parser.add_argument("--preset", default="vgg16_gru_flickr8k")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--tokens", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -37,8 +36,7 @@ def main():
     args = parser.parse_args()
 
     transformers.logging.set_verbosity_error()
-    ours = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[args.dtype]
-    captioner = ImageCaptioner.from_preset(args.preset, dtype=ours)
+    captioner = captioner_in(args.precision, args.preset, [args.photo])
     size, photos = args.batch_size, [args.photo] * args.batch_size
     runs = {OURS: lambda: captioner.generate(photos, num_beams=5, batch_size=size)}
     for name, generate in {
@@ -53,7 +51,8 @@ def main():
     # All for one picture.
     counts = {name: 1 if name.endswith("one by one") else size for name in runs}
     seconds = {name: [time / counts[name] for time in times] for name, times in seconds.items()}
-    title = f"{args.dtype}, time for one picture, batches of {size}, {args.tokens} tokens"
+    precisions = f"{args.precision} against {args.dtype}"
+    title = f"{precisions}, time for one picture, batches of {size}, {args.tokens} tokens"
     print(table(title, seconds, OURS))
     if args.output:
         write_json(args.output, {"seconds": seconds, "ratios": ratios(seconds, OURS)})

@@ -1,13 +1,68 @@
-"""Image encoders that something else than Keras runs: OpenVINO in 8-bit integers."""
+"""Image encoders for generation apart from the captioner's own: other precision, OpenVINO."""
 
+import importlib.util
 import os
 import tempfile
 
-import keras
 import numpy as np
 
 ENGINES = ("keras", "openvino")
 MIN_SAMPLES = 16
+
+
+def check_engine(engine, dtype=None):
+    """Refuses an engine that cannot be had, before a captioner is loaded or pictures are.
+
+    Args:
+        engine, dtype: see `ImageCaptioner.use_engine`.
+
+    Raises:
+        ModuleNotFoundError: if the engine is not installed; says how to.
+        ValueError: for an unknown engine, or a `dtype` where it has its own.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
+    if engine == "keras":
+        return
+    if dtype is not None:
+        raise ValueError(
+            f"The engine {engine!r} computes in 8-bit integers: leave `dtype` out, or use the "
+            f"engine 'keras'. Received: dtype={dtype!r}"
+        )
+    if importlib.util.find_spec("openvino") is None:
+        raise ModuleNotFoundError(
+            f'The engine {engine!r} needs OpenVINO: pip install "keras-showattend[openvino]". '
+            "Received: no module named 'openvino'"
+        )
+
+
+class KerasEncoder:
+    """An image encoder that Keras runs in another precision than the captioner's.
+
+    Args:
+        encoder: an `ImageEncoder`. Its weights are copied as they are now.
+        dtype: dtype policy, e.g. `"mixed_bfloat16"`.
+        **compile_options: of `keras.Model.compile`.
+
+    Call arguments:
+        images: float32[B, H, W, 3].
+
+    Returns:
+        float[B, L, D].
+    """
+
+    def __init__(self, encoder, dtype, **compile_options):
+        # Imported late: an engine is checked for before Keras is wanted.
+        import keras
+
+        encoder = encoder.with_dtype(dtype)
+        images = keras.Input(encoder.features.input_shape[1:])
+        self._model = keras.Model(images, encoder(images))
+        self._model.compile(**compile_options)
+
+    def __call__(self, images):
+        """Encodes; see the class docstring."""
+        return self._model.predict_on_batch(images)
 
 
 class OpenVinoEncoder:
@@ -27,19 +82,12 @@ class OpenVinoEncoder:
 
     Returns:
         float32[B, L, D], in NumPy.
-
-    Raises:
-        ModuleNotFoundError: if OpenVINO is not installed.
     """
 
     def __init__(self, encoder, samples):
-        try:
-            import openvino
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "The engine 'openvino' needs OpenVINO: pip install \"keras-showattend[openvino]\". "
-                f"Received: {error}"
-            ) from None
+        import keras
+        import openvino
+
         core = openvino.Core()
         inputs = keras.Input(samples.shape[1:])
         with tempfile.TemporaryDirectory() as folder:

@@ -199,6 +199,15 @@ def test_xla_compiles_a_number_of_images_that_comes_again(captioner, images, gre
     assert plain is not compiled
 
 
+def test_no_xla_where_it_was_refused(captioner, images):
+    captioner.compile(jit_compile=False)
+    function = captioner.make_generate_function()
+    for _ in range(3):
+        function({"images": images}, T, num_beams=1)
+    (search,) = function._searches.values()
+    assert not search.jit_compile
+
+
 def test_images_and_annotations_are_searched_alike(captioner, images):
     function = generate_function(captioner, keras_hub.samplers.GreedySampler())
     encoded = function.encode({"images": images})

@@ -54,13 +54,14 @@ def test_one_picture_gives_its_caption_alone(caption, tiny_preset, photos, capsy
     assert output.err == ""
 
 
-def test_dtype_of_the_computation(tiny_preset, photos, capsys):
+def test_dtype_of_the_encoder(tiny_preset, photos, capsys):
     from keras_showattend import ImageCaptioner
 
     words = ["caption", "--preset", tiny_preset, "--json", str(photos / "a.png")]
     assert cli.main([*words, "--dtype", "bfloat16"]) == 0
     row = json.loads(capsys.readouterr().out)
-    captioner = ImageCaptioner.from_preset(tiny_preset, dtype="mixed_bfloat16")
+    captioner = ImageCaptioner.from_preset(tiny_preset)
+    captioner.use_engine("keras", dtype="mixed_bfloat16")
     [best, *_] = captioner.generate(photos / "a.png", return_all_beams=True)
     assert (row["caption"], row["score"]) == (best.text, round(best.score, 6))
     assert cli.main(words) == 0

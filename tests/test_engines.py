@@ -80,11 +80,28 @@ def test_captions_come_from_the_engine_until_it_is_changed(captioner):
     assert log_probability() == pytest.approx(expected, abs=1e-4)
 
 
+def test_encoder_in_another_precision(captioner):
+    images = captioner.preprocessor.convert_images([picture(20, H, W)])
+    expected = captioner.make_generate_function().encode({"images": images})["annotations"]
+    captioner.use_engine("keras", dtype="mixed_bfloat16")
+    found = captioner.make_generate_function().encode({"images": images})["annotations"]
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+    found = np.asarray(found, "float32")
+    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    assert 1e-4 < error < 0.02
+    assert captioner.backbone.image_encoder.compute_dtype == "float32"
+    captioner.use_engine("keras")
+    again = captioner.make_generate_function().encode({"images": images})["annotations"]
+    np.testing.assert_array_equal(again, expected)
+
+
 def test_refusals(captioner, monkeypatch):
     with pytest.raises(ValueError, match="`engine` must be one of .*openvino.*'onnx'"):
         captioner.use_engine("onnx")
     with pytest.raises(ValueError, match="at least 16 pictures .*Received: 3"):
         captioner.use_engine("openvino", SAMPLES[:3])
+    with pytest.raises(ValueError, match="8-bit integers: leave `dtype` out.*'mixed_bfloat16'"):
+        captioner.use_engine("openvino", SAMPLES, dtype="mixed_bfloat16")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "keras-showattend\[openvino\]"'):
         captioner.use_engine("openvino", SAMPLES)
@@ -103,3 +120,12 @@ def test_command_shows_the_engine_readable_pictures(tiny_preset, tmp_path, capsy
     (tmp_path / "01.png").unlink()
     assert cli.main(words) == 2
     assert "at least 16 pictures" in capsys.readouterr().err
+
+
+def test_command_refuses_an_engine_before_it_loads_anything(tmp_path, monkeypatch, capsys):
+    save_picture(tmp_path / "a.png", 0)
+    words = ["caption", "--preset", str(tmp_path), str(tmp_path / "a.png"), "--engine", "openvino"]
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    (tmp_path / "config.json").write_text("no preset")
+    assert cli.main(words) == 2
+    assert "needs OpenVINO: pip install" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from keras_showattend.cli.caption_inputs import check_inputs, list_inputs
 from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines, RowFormat, Sink
 from keras_showattend.cli.console import PROGRAM, positive_int, say
 from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.engines import check_engine
 from keras_showattend.presets import resolve_preset
 
 DEFAULT_PRESET = "vgg16_gru_flickr8k"
@@ -24,8 +25,8 @@ COLUMNS = ("path", "caption", "log_probability", "score")
 BATCH_SIZE = 16
 # How many pictures an engine is shown beforehand.
 SAMPLES = 32
-# Names of the precisions, and the policies of Keras that give them.
-DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+# Names of the encoder's precisions, and the policies of Keras that give them.
+DTYPES = {"float32": None, "bfloat16": "mixed_bfloat16"}
 
 Output: TypeAlias = AbstractContextManager[Sink]
 
@@ -64,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=DTYPES,
         default="float32",
-        help="bfloat16 is twice as fast on processors that compute in it, and changes some "
-        "captions (default: %(default)s)",
+        help="bfloat16 encodes pictures twice as fast on processors that compute in it, and "
+        "changes some captions (default: %(default)s)",
     )
     model.add_argument(
         "--engine",
@@ -94,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions the pictures; see `docs/command_line.md`."""
     check_inputs(args.inputs)
+    check_engine(args.engine, DTYPES[args.dtype])
     row_format = _row_format(args)
     file = None
     if args.output and row_format:
@@ -130,10 +132,10 @@ def _run(
     from keras_showattend import ImageCaptioner
 
     # Before FILE is touched, since loading can fail.
-    captioner = ImageCaptioner.from_preset(preset, dtype=DTYPES[args.dtype])
-    if args.engine != "keras":
-        # Of all pictures, so that one that is gone on with is captioned as it would have been.
-        captioner.use_engine(args.engine, _samples(captioner, paths))
+    captioner = ImageCaptioner.from_preset(preset)
+    # Of all pictures, so that one that is gone on with is captioned as it would have been.
+    samples = () if args.engine == "keras" else _samples(captioner, paths)
+    captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
     options = {
         name: value
         for name in ("num_beams", "length_penalty", "max_length", "batch_size", "all_beams")

@@ -19,7 +19,7 @@ class CaptionGenerator:
     backbone: Any
     preprocessor: Any
     sampler: Any
-    jit_compile: Any
+    search_jit_compile: Any
     run_eagerly: Any
     generate_function: GenerateFunction | None
 
@@ -30,7 +30,7 @@ class CaptionGenerator:
                 self.backbone,
                 self.preprocessor.tokenizer,
                 self.sampler,
-                jit_compile=self.jit_compile,
+                jit_compile=self.search_jit_compile,
                 run_eagerly=self.run_eagerly,
             )
         return self.generate_function

@@ -63,7 +63,7 @@ class CaptionerEnsemble(CaptionGenerator):
             jit_compile, run_eagerly: as for `keras.Model.compile`.
         """
         self.sampler = keras_hub.samplers.get(sampler)
-        self.jit_compile = jit_compile
+        self.search_jit_compile = jit_compile
         self.run_eagerly = run_eagerly
         self.generate_function = None
 

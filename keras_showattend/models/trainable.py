@@ -89,7 +89,9 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             self_critical: a `SelfCritical`, or None. `fit` then trains on the score of
                 captions drawn from the model; `label_smoothing` has no meaning, and the
                 learning rate is best a small one, 1e-5 to 5e-5.
-            **kwargs: of `keras.Model.compile`.
+            **kwargs: of `keras.Model.compile`. `jit_compile` holds for generation, too; on
+                TensorFlow `"auto"` compiles a beam search with XLA when a number of images
+                comes for the second time, which False prevents.
 
         Raises:
             ValueError: for `self_critical` together with one of the two before it.
@@ -123,6 +125,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             sampler=sampler,
             **kwargs,
         )
+        # As it was given: Keras resolves "auto" to what suits training.
+        self.search_jit_compile = kwargs.get("jit_compile", "auto")
         self.doubly_stochastic_weight = doubly_stochastic_weight
         self.scheduled_sampling.rate = scheduled_sampling
         self.distillation = distillation

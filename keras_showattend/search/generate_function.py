@@ -18,8 +18,8 @@ class GenerateFunction:
         tokenizer: a `CaptionTokenizer`.
         sampler: a `keras_hub.samplers.Sampler`. `BeamSampler` stands for this package's
             own beam search with its `num_beams`, `GreedySampler` for one beam.
-        jit_compile, run_eagerly: as for `keras.Model.compile`. On TensorFlow, XLA compiles
-            a beam search in any case when a number of images comes for the second time.
+        jit_compile, run_eagerly: as for `keras.Model.compile`. With `"auto"` on TensorFlow
+            XLA compiles a beam search when a number of images comes for the second time.
 
     Attributes:
         engine: function from images float32[B, H, W, 3] to annotations float[B, L, D] that
@@ -90,8 +90,9 @@ class GenerateFunction:
         key = (*settings, rows)
         is_new = key not in self._seen
         self._seen.add(key)
-        on_tensorflow = keras.backend.backend() == "tensorflow" and not options["run_eagerly"]
-        if on_tensorflow and sampler is None and rows is not None and not is_new:
+        may_compile = keras.backend.backend() == "tensorflow" and not options["run_eagerly"]
+        may_compile = may_compile and options["jit_compile"] == "auto"
+        if may_compile and sampler is None and rows is not None and not is_new:
             options = {**options, "jit_compile": True}
         else:
             key = settings
