@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import tempfile
+import warnings
 
 import numpy as np
 
@@ -92,7 +93,10 @@ class OpenVinoEncoder:
         inputs = keras.Input(samples.shape[1:])
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "encoder.xml")
-            keras.Model(inputs, encoder(inputs)).export(path, format="openvino", verbose=False)
+            with warnings.catch_warnings():
+                # On PyTorch Keras exports by way of what PyTorch is about to drop.
+                warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+                keras.Model(inputs, encoder(inputs)).export(path, format="openvino", verbose=False)
             model = core.read_model(path)
         quantize_convolutions(model, _input_ranges(core, model, samples))
         self._compiled = core.compile_model(model, "CPU")

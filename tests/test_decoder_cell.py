@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from layer_checks import check_serialization, numpy, train_one_step
 from numpy_reference import cell_step, cell_weights_of, randomize
 
@@ -91,9 +92,11 @@ def test_projection_given_or_not_is_the_same():
 @pytest.mark.parametrize("cell", CELLS)
 def test_step_with_what_was_computed_before(cell):
     layer = built_cell(cell)
-    embedding, states, annotations = arrays(cell)
+    embedding, states, annotations = keras.tree.map_structure(
+        ops.convert_to_tensor, arrays(cell)
+    )
     rng = np.random.default_rng(3)
-    affine = [rng.normal(size=D).astype("float32") for _ in range(2)]
+    affine = [ops.convert_to_tensor(rng.normal(size=D), "float32") for _ in range(2)]
     outputs, new_states = layer.step(
         layer.project(embedding),
         states,

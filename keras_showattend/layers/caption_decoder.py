@@ -213,6 +213,9 @@ class CaptionDecoder(keras.layers.Layer):
         """Teacher forcing over whole captions; see the class docstring."""
         memory, states = self.begin(annotations, annotation_mask)
         if image_index is not None:
+            # Before it trains on PyTorch, Keras tries a model with ones for all inputs; with a
+            # single image there is no index 1.
+            image_index = ops.minimum(image_index, ops.shape(states[0])[0] - 1)
             memory, states = keras.tree.map_structure(
                 lambda tensor: ops.take(tensor, image_index, axis=0), (memory, states)
             )
