@@ -15,7 +15,7 @@ import numpy as np
 from timing import interleave, ratios, table, write_json
 
 from keras_showattend import ImageCaptioner
-from keras_showattend.engines import MIN_SAMPLES
+from keras_showattend.engines.encoders import MIN_SAMPLES
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 PHOTO = pathlib.Path(__file__).parent.parent / "docs" / "images" / "astronaut.jpg"

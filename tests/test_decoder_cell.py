@@ -92,9 +92,7 @@ def test_projection_given_or_not_is_the_same():
 @pytest.mark.parametrize("cell", CELLS)
 def test_step_with_what_was_computed_before(cell):
     layer = built_cell(cell)
-    embedding, states, annotations = keras.tree.map_structure(
-        ops.convert_to_tensor, arrays(cell)
-    )
+    embedding, states, annotations = keras.tree.map_structure(ops.convert_to_tensor, arrays(cell))
     rng = np.random.default_rng(3)
     affine = [ops.convert_to_tensor(rng.normal(size=D), "float32") for _ in range(2)]
     outputs, new_states = layer.step(

@@ -1,5 +1,6 @@
 """`use_engine`: the encoder in OpenVINO's 8-bit integers."""
 
+import importlib.util
 import sys
 
 import keras
@@ -15,6 +16,11 @@ pytest_plugins = ["cli_fixtures"]
 
 H, W = 16, 24
 SAMPLES = [picture(seed, H, W) for seed in range(16)]
+
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None or keras.backend.backend() == "jax",
+    reason="OpenVINO, and a backend whose models it reads",
+)
 
 
 @pytest.fixture
@@ -52,8 +58,8 @@ def kinds(engine):
     ]
 
 
+@needs_openvino
 def test_openvino_computes_in_integers_what_keras_does(captioner):
-    pytest.importorskip("openvino")
     images = captioner.preprocessor.convert_images([picture(seed, H, W) for seed in range(20, 25)])
     expected = captioner.make_generate_function().encode({"images": images})["annotations"]
     captioner.use_engine("openvino", SAMPLES)
@@ -66,8 +72,8 @@ def test_openvino_computes_in_integers_what_keras_does(captioner):
     assert 1e-4 < error < 0.02
 
 
+@needs_openvino
 def test_captions_come_from_the_engine_until_it_is_changed(captioner):
-    pytest.importorskip("openvino")
 
     def log_probability():
         [[beam]] = captioner.generate(SAMPLES[:1], num_beams=1, return_all_beams=True)
@@ -107,8 +113,8 @@ def test_refusals(captioner, monkeypatch):
         captioner.use_engine("openvino", SAMPLES)
 
 
+@needs_openvino
 def test_command_shows_the_engine_readable_pictures(tiny_preset, tmp_path, capsys):
-    pytest.importorskip("openvino")
     for seed in range(17):
         save_picture(tmp_path / f"{seed:02}.png", seed)
     (tmp_path / "00.png").write_bytes(b"no picture")
@@ -120,6 +126,12 @@ def test_command_shows_the_engine_readable_pictures(tiny_preset, tmp_path, capsy
     (tmp_path / "01.png").unlink()
     assert cli.main(words) == 2
     assert "at least 16 pictures" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX's are not read")
+def test_no_openvino_on_jax(captioner):
+    with pytest.raises(ValueError, match="set KERAS_BACKEND=tensorflow. Received: .* 'jax'"):
+        captioner.use_engine("openvino", SAMPLES)
 
 
 def test_command_refuses_an_engine_before_it_loads_anything(tmp_path, monkeypatch, capsys):

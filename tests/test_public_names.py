@@ -53,6 +53,7 @@ NAMES = {
         "read_coco",
         "read_flickr8k",
     ],
+    "engines": ["KerasEncoder", "OpenVinoEncoder", "check_engine"],
     "evaluation": [
         "attention_deletion",
         "calibrate",

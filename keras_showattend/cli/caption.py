@@ -17,7 +17,7 @@ from keras_showattend.cli.caption_inputs import check_inputs, list_inputs
 from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines, RowFormat, Sink
 from keras_showattend.cli.console import PROGRAM, positive_int, say
 from keras_showattend.cli.quiet import import_quietly
-from keras_showattend.engines import check_engine
+from keras_showattend.engines.check import check_engine
 from keras_showattend.presets import resolve_preset
 
 DEFAULT_PRESET = "vgg16_gru_flickr8k"

@@ -4,7 +4,8 @@ import os
 
 import keras
 
-from keras_showattend.engines import MIN_SAMPLES, KerasEncoder, OpenVinoEncoder, check_engine
+from keras_showattend.engines.check import check_engine
+from keras_showattend.engines.encoders import MIN_SAMPLES, KerasEncoder, OpenVinoEncoder
 from keras_showattend.models.caption_generator import CaptionGenerator
 from keras_showattend.models.saving import save_preset
 from keras_showattend.models.trainable import TrainableCaptioner
@@ -56,8 +57,8 @@ class ImageCaptioner(CaptionGenerator, TrainableCaptioner):
 
         Raises:
             ModuleNotFoundError: if the engine is not installed; says how to.
-            ValueError: for an unknown engine, too few samples, or a `dtype` for
-                `"openvino"`.
+            ValueError: for an unknown engine, too few samples, or for `"openvino"` on JAX or
+                with a `dtype`.
         """
         check_engine(engine, dtype)
         generate = self.make_generate_function()

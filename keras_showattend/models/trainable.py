@@ -89,9 +89,7 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
             self_critical: a `SelfCritical`, or None. `fit` then trains on the score of
                 captions drawn from the model; `label_smoothing` has no meaning, and the
                 learning rate is best a small one, 1e-5 to 5e-5.
-            **kwargs: of `keras.Model.compile`. `jit_compile` holds for generation, too; on
-                TensorFlow `"auto"` compiles a beam search with XLA when a number of images
-                comes for the second time, which False prevents.
+            **kwargs: of `keras.Model.compile`; `jit_compile` holds for generation, too.
 
         Raises:
             ValueError: for `self_critical` together with one of the two before it.

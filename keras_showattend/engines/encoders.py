@@ -1,40 +1,13 @@
-"""Image encoders for generation apart from the captioner's own: other precision, OpenVINO."""
+"""Image encoders for generation in another precision than the captioner's own."""
 
-import importlib.util
 import os
 import tempfile
 import warnings
 
+import keras
 import numpy as np
 
-ENGINES = ("keras", "openvino")
 MIN_SAMPLES = 16
-
-
-def check_engine(engine, dtype=None):
-    """Refuses an engine that cannot be had, before a captioner is loaded or pictures are.
-
-    Args:
-        engine, dtype: see `ImageCaptioner.use_engine`.
-
-    Raises:
-        ModuleNotFoundError: if the engine is not installed; says how to.
-        ValueError: for an unknown engine, or a `dtype` where it has its own.
-    """
-    if engine not in ENGINES:
-        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
-    if engine == "keras":
-        return
-    if dtype is not None:
-        raise ValueError(
-            f"The engine {engine!r} computes in 8-bit integers: leave `dtype` out, or use the "
-            f"engine 'keras'. Received: dtype={dtype!r}"
-        )
-    if importlib.util.find_spec("openvino") is None:
-        raise ModuleNotFoundError(
-            f'The engine {engine!r} needs OpenVINO: pip install "keras-showattend[openvino]". '
-            "Received: no module named 'openvino'"
-        )
 
 
 class KerasEncoder:
@@ -53,9 +26,6 @@ class KerasEncoder:
     """
 
     def __init__(self, encoder, dtype, **compile_options):
-        # Imported late: an engine is checked for before Keras is wanted.
-        import keras
-
         encoder = encoder.with_dtype(dtype)
         images = keras.Input(encoder.features.input_shape[1:])
         self._model = keras.Model(images, encoder(images))
@@ -83,10 +53,17 @@ class OpenVinoEncoder:
 
     Returns:
         float32[B, L, D], in NumPy.
+
+    Raises:
+        ValueError: on construction, on JAX, whose models OpenVINO cannot read.
     """
 
     def __init__(self, encoder, samples):
-        import keras
+        if keras.backend.backend() == "jax":
+            raise ValueError(
+                "The engine 'openvino' reads what TensorFlow or PyTorch export: set "
+                "KERAS_BACKEND=tensorflow. Received: the backend 'jax'"
+            )
         import openvino
 
         core = openvino.Core()
@@ -94,8 +71,8 @@ class OpenVinoEncoder:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "encoder.xml")
             with warnings.catch_warnings():
-                # On PyTorch Keras exports by way of what PyTorch is about to drop.
-                warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+                # Keras exports by way of what PyTorch and JAX are about to drop.
+                warnings.simplefilter("ignore", DeprecationWarning)
                 keras.Model(inputs, encoder(inputs)).export(path, format="openvino", verbose=False)
             model = core.read_model(path)
         quantize_convolutions(model, _input_ranges(core, model, samples))

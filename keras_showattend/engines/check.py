@@ -1,0 +1,31 @@
+"""Refuses an engine that cannot be had, without Keras, whose import takes seconds."""
+
+import importlib.util
+
+ENGINES = ("keras", "openvino")
+
+
+def check_engine(engine, dtype=None):
+    """Refuses an engine that cannot be had, before a captioner is loaded or pictures are.
+
+    Args:
+        engine, dtype: see `ImageCaptioner.use_engine`.
+
+    Raises:
+        ModuleNotFoundError: if the engine is not installed; says how to.
+        ValueError: for an unknown engine, or a `dtype` where it has its own.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
+    if engine == "keras":
+        return
+    if dtype is not None:
+        raise ValueError(
+            f"The engine {engine!r} computes in 8-bit integers: leave `dtype` out, or use the "
+            f"engine 'keras'. Received: dtype={dtype!r}"
+        )
+    if importlib.util.find_spec("openvino") is None:
+        raise ModuleNotFoundError(
+            f'The engine {engine!r} needs OpenVINO: pip install "keras-showattend[openvino]". '
+            "Received: no module named 'openvino'"
+        )
