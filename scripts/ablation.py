@@ -60,13 +60,15 @@ def run_once(plan, name, seed, args):
         if not free or scores.exists():
             return
         start = time.time()
-        captioner = (
-            join(changes, args) if joins else train(plan["base"], changes, seed, folder, args)
-        )
-        if captioner is None:
+        if joins:
+            done = join(changes, args)
+        else:
+            captioner = train(plan["base"], changes, seed, folder, args)
+            done = captioner and (captioner, captioner)
+        if done is None:
             print(f"{name}, seed {seed}: waits for the runs that it needs", flush=True)
             return
-        found = score(captioner, plan["base"], args)
+        found = score(*done, plan["base"]["feature_dtype"], args)
         found["minutes"] = (time.time() - start) / 60
         partial = scores.with_suffix(".partial")
         partial.write_text(json.dumps(found, indent=2) + "\n")
@@ -120,14 +122,16 @@ def train(base, changes, seed, folder, args):
 
 
 def join(changes, args):
-    """Captioners of all seeds as one, or None while they are not there."""
-    from keras_showattend import CaptionerEnsemble, average_captioners
+    """All seeds' captioners as one, and the first of them; None while they are not there."""
+    from keras_showattend import CaptionerEnsemble, ImageCaptioner, average_captioners
 
     ((how, name),) = changes.items()
     presets = finished(args.output, name, args.seeds)
     if presets is None:
         return None
-    return CaptionerEnsemble(presets) if how == "ensemble" else average_captioners(presets)
+    members = [ImageCaptioner.from_preset(preset) for preset in presets]
+    joined = CaptionerEnsemble(members) if how == "ensemble" else average_captioners(members)
+    return joined, members[0]
 
 
 def finished(output, name, seeds):
@@ -146,22 +150,27 @@ def splits(data):
     return dataset.split("train"), dataset.split("dev")
 
 
-def score(captioner, base, args):
-    """Scores of dev captions, and nats a word of the given ones where there is one captioner."""
+def score(captioner, owner, feature_dtype, args):
+    """Scores of dev captions, and nats a word of the given ones where there is one captioner.
+
+    Args:
+        captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
+        owner: `ImageCaptioner` with the image encoder of all of its members.
+        feature_dtype: dtype policy of the features that they have learned from.
+        args: of the command line.
+    """
     from keras_showattend import ImageCaptioner, metrics
     from keras_showattend.training import caption_dataset
 
     _, dev = splits(args.data)
-    cache = None if args.feature_cache == "auto" else args.feature_cache
-    single = isinstance(captioner, ImageCaptioner)
-    if single:
-        captioner.backbone.image_encoder.trainable = False
-        # The features that it has learned from.
-        cache = captioner.feature_cache(cache, dtype=base["feature_dtype"])
+    owner.backbone.image_encoder.trainable = False
+    cache = owner.feature_cache(
+        None if args.feature_cache == "auto" else args.feature_cache, dtype=feature_dtype
+    )
     captions = caption_dataset(captioner, dev, feature_cache=cache)
     wanted = [name for name in COLUMNS if name != "loss"]
     found = metrics.score_captions(captions, dev.references(), metrics=wanted)
-    if single:
+    if isinstance(captioner, ImageCaptioner):
         captioner.compile(label_smoothing=0.0)
         losses = captioner.evaluate(dev, feature_cache=cache, verbose=0, return_dict=True)
         found["loss"] = losses["loss"]

@@ -71,7 +71,7 @@ class OpenVinoEncoder:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "encoder.xml")
             with warnings.catch_warnings():
-                # Keras exports by way of what PyTorch and JAX are about to drop.
+                # On PyTorch Keras exports by way of what PyTorch is about to drop.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 keras.Model(inputs, encoder(inputs)).export(path, format="openvino", verbose=False)
             model = core.read_model(path)
