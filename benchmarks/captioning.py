@@ -41,6 +41,7 @@ def main():
             beams: lambda: captioner.generate(args.photo, num_beams=5),
         },
         args.repeats,
+        settle=1,
     )
     print(table(f"{keras.backend.backend()}, {args.precision}, one photograph", seconds, bare))
     beam_ratio = ratios(seconds, greedy)[beams]

@@ -14,7 +14,7 @@ Seconds = Mapping[str, list[float]]
 
 
 def interleave(
-    runs: Mapping[str, Callable[[], object]], repeats: int, warmup: int = 2
+    runs: Mapping[str, Callable[[], object]], repeats: int, warmup: int = 2, settle: int = 0
 ) -> dict[str, list[float]]:
     """Times functions by turns, so that a machine that slows down slows all of them.
 
@@ -23,6 +23,8 @@ def interleave(
             result to NumPy inside.
         repeats: rounds that count.
         warmup: rounds before them, which compile.
+        settle: runs before each that counts. What ran last has its weights in the cache and
+            the others have not: short runs want one of their own before them.
 
     Returns:
         Seconds of each round, by name.
@@ -30,6 +32,8 @@ def interleave(
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for count in range(warmup + repeats):
         for name, run in runs.items():
+            for _ in range(settle):
+                run()
             start = time.perf_counter()
             run()
             if count >= warmup:

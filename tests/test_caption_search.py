@@ -199,6 +199,18 @@ def test_xla_compiles_a_number_of_images_that_comes_again(captioner, images, gre
     assert plain is not compiled
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow waits")
+def test_one_image_that_comes_again(captioner, images):
+    tokenizer = captioner.preprocessor.tokenizer
+    function = GenerateFunction(captioner.backbone, tokenizer, keras_hub.samplers.GreedySampler())
+    first, *later = (function({"images": images[1:2]}, T) for _ in range(3))
+    assert [search.jit_compile for search in function._searches.values()] == [False, True]
+    for outputs in later:
+        assert outputs["token_ids"].shape == (1, 1, T)
+        np.testing.assert_array_equal(outputs["token_ids"], first["token_ids"])
+        np.testing.assert_allclose(outputs["scores"], first["scores"], rtol=1e-5)
+
+
 def test_no_xla_where_it_was_refused(captioner, images):
     captioner.compile(jit_compile=False)
     function = captioner.make_generate_function()

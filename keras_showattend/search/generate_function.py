@@ -2,6 +2,7 @@
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_showattend.search.caption_search import CaptionSearch
 
@@ -58,8 +59,13 @@ class GenerateFunction:
         settings = (max_length, num_beams, length_penalty, sampler is None)
         inputs = self.encode(inputs)
         search = self._search(settings, sampler, inputs)
+        alone = sampler is None and num_beams == 1 and _is_single(inputs)
+        if alone and keras.backend.backend() == "tensorflow" and search.jit_compile:
+            # XLA multiplies a single row by a matrix at a third of the speed of two.
+            inputs = {key: np.repeat(value, 2, axis=0) for key, value in inputs.items()}
         outputs = search.predict_on_batch(inputs)
-        return {key: keras.ops.convert_to_numpy(value) for key, value in outputs.items()}
+        outputs = {key: keras.ops.convert_to_numpy(value) for key, value in outputs.items()}
+        return {key: value[:1] for key, value in outputs.items()} if alone else outputs
 
     def encode(self, inputs):
         """The part of the work that is the same for every search.
@@ -109,6 +115,10 @@ class GenerateFunction:
             search.compile(**options)
             self._searches[key] = search
         return self._searches[key]
+
+
+def _is_single(inputs):
+    return all(getattr(value, "shape", (None,))[0] == 1 for value in inputs.values())
 
 
 class _Encoder(keras.Model):
