@@ -16,6 +16,7 @@ their standard deviation.
 import argparse
 import contextlib
 import fcntl
+import functools
 import json
 import pathlib
 import statistics
@@ -142,8 +143,9 @@ def finished(output, name, seeds):
     return None
 
 
+@functools.cache
 def splits(data):
-    """Train and dev split."""
+    """Train and dev split, which all runs of a process share."""
     from keras_showattend import read_flickr8k
 
     dataset = read_flickr8k(data)

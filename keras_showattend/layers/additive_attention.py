@@ -93,12 +93,12 @@ class AdditiveAttention(keras.layers.Layer):
 
     def call(self, hidden_state, annotations, projected_annotations=None, annotation_mask=None):
         """Attends; see the class docstring."""
-        if projected_annotations is None:
-            projected_annotations = self.project(annotations)
         projected_state = self.state_projection(hidden_state)
         return self.attend(projected_state, annotations, projected_annotations, annotation_mask)
 
-    def attend(self, projected_state, annotations, projected_annotations, annotation_mask=None):
+    def attend(
+        self, projected_state, annotations, projected_annotations=None, annotation_mask=None
+    ):
         """Attends with a state that is projected already.
 
         Args:
@@ -108,6 +108,8 @@ class AdditiveAttention(keras.layers.Layer):
         Returns:
             As a call.
         """
+        if projected_annotations is None:
+            projected_annotations = self.project(annotations)
         meeting = ops.tanh(projected_annotations + ops.expand_dims(projected_state, axis=1))
         # As a matrix: in a loop over batches of unknown size XLA cannot compile the
         # gradient of TensorFlow's product of ranks 3 and 2.

@@ -161,8 +161,6 @@ class CaptionDecoderCell(keras.layers.Layer):
         """
         hidden_state = states[0]
         project_state, recur, weigh_context = products
-        if projected_annotations is None:
-            projected_annotations = self.attention.project(annotations)
         context, attention_weights = self.attention.attend(
             project_state(hidden_state), annotations, projected_annotations, annotation_mask
         )

@@ -96,8 +96,11 @@ class GenerateFunction:
         key = (*settings, rows)
         is_new = key not in self._seen
         self._seen.add(key)
-        may_compile = keras.backend.backend() == "tensorflow" and not options["run_eagerly"]
-        may_compile = may_compile and options["jit_compile"] == "auto"
+        may_compile = (
+            keras.backend.backend() == "tensorflow"
+            and options["jit_compile"] == "auto"
+            and not options["run_eagerly"]
+        )
         if may_compile and sampler is None and rows is not None and not is_new:
             options = {**options, "jit_compile": True}
         else:
