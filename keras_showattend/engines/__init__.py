@@ -1,4 +1,4 @@
-"""What else than the captioner's own encoder can run when captions are generated.
+"""What runs an encoder when captions are generated.
 
 `ImageCaptioner.use_engine` chooses among them.
 """

@@ -1,4 +1,4 @@
-"""Image encoders for generation in another precision than the captioner's own."""
+"""Image encoders as generation runs them: compiled, in one precision or another."""
 
 import os
 import tempfile
@@ -11,11 +11,12 @@ MIN_SAMPLES = 16
 
 
 class KerasEncoder:
-    """An image encoder that Keras runs in another precision than the captioner's.
+    """An image encoder that Keras compiles by itself.
 
     Args:
-        encoder: an `ImageEncoder`. Its weights are copied as they are now.
-        dtype: dtype policy, e.g. `"mixed_bfloat16"`.
+        encoder: an `ImageEncoder`.
+        dtype: dtype policy, e.g. `"mixed_bfloat16"`, in which a copy of the encoder, with
+            its weights as they are now, computes. None is the encoder itself.
         **compile_options: of `keras.Model.compile`.
 
     Call arguments:
@@ -25,8 +26,9 @@ class KerasEncoder:
         float[B, L, D].
     """
 
-    def __init__(self, encoder, dtype, **compile_options):
-        encoder = encoder.with_dtype(dtype)
+    def __init__(self, encoder, dtype=None, **compile_options):
+        if dtype is not None:
+            encoder = encoder.with_dtype(dtype)
         images = keras.Input(encoder.features.input_shape[1:])
         self._model = keras.Model(images, encoder(images))
         self._model.compile(**compile_options)

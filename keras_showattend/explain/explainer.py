@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
 from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
-from keras_showattend.models.generation import CaptionHypothesis, hypotheses, pad_rows
+from keras_showattend.models.generation import CaptionHypothesis, hypotheses
 from keras_showattend.preprocessing.images import load_image
 
 # Longest side, in pixels, of the picture that an explanation keeps.
@@ -59,8 +59,8 @@ def explain(
     pixels = preprocessor.image_converter.load(image)
     images = preprocessor.image_converter.normalize(pixels[None])
     if caption is None:
-        outputs = captioner.make_generate_function()({"images": pad_rows(images)}, **options)
-        beams = hypotheses(preprocessor, outputs, 1, capitalize)[0]
+        outputs = captioner.make_generate_function()({"images": images}, **options)
+        beams = hypotheses(preprocessor, outputs, capitalize)[0]
         caption, token_ids = beams[0].text, _until_end(outputs["token_ids"][0, 0], preprocessor)
     else:
         beams = []

@@ -76,7 +76,7 @@ class CaptionGenerator:
         is_single = False
         if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
             outputs = self.make_generate_function()(images, **options)
-            results = hypotheses(self.preprocessor, outputs, len(outputs["scores"]), capitalize)
+            results = hypotheses(self.preprocessor, outputs, capitalize)
         else:
             if hasattr(images, "as_numpy_iterator"):
                 sources = dataset_sources(images)

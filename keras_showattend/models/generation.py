@@ -5,7 +5,6 @@ import itertools
 import os
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from keras_showattend.preprocessing.images import ImageError
@@ -65,34 +64,18 @@ def stream_hypotheses(captioner, sources, *, batch_size, on_error, capitalize, *
             found = iter(())
             if readable:
                 images = preprocessor.image_converter.normalize(np.stack(readable))
-                outputs = generate({"images": pad_rows(images)}, **search_options)
-                found = iter(hypotheses(preprocessor, outputs, len(readable), capitalize))
+                outputs = generate({"images": images}, **search_options)
+                found = iter(hypotheses(preprocessor, outputs, capitalize))
             for pixels in loaded:
                 yield next(found) if isinstance(pixels, np.ndarray) else pixels
 
 
-def pad_rows(batch):
-    """Repeats the last row up to a power of two where each batch size is compiled anew.
-
-    Args:
-        batch: [B, ...] array.
-
-    Returns:
-        [B', ...] array with B' >= B.
-    """
-    if keras.backend.backend() != "jax":
-        return batch
-    surplus = (1 << (len(batch) - 1).bit_length()) - len(batch)
-    return np.concatenate([batch, np.repeat(batch[-1:], surplus, axis=0)])
-
-
-def hypotheses(preprocessor, outputs, count, capitalize):
+def hypotheses(preprocessor, outputs, capitalize):
     """Lists the beams of each image as `CaptionHypothesis`, without the impossible ones.
 
     Args:
         preprocessor: an `ImageCaptionerPreprocessor`.
         outputs: dict of arrays from a `CaptionSearch`.
-        count: int. Number of real images.
         capitalize: bool.
     """
     texts = preprocessor.generate_postprocess(outputs, capitalize)
@@ -103,7 +86,7 @@ def hypotheses(preprocessor, outputs, count, capitalize):
             for text, log_probability, score in zip(*row, strict=True)
             if log_probability > -1e8
         ]
-        for row in itertools.islice(rows, count)
+        for row in rows
     ]
 
 

@@ -4,6 +4,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from keras_showattend.engines import KerasEncoder
 from keras_showattend.search.caption_search import CaptionSearch
 
 
@@ -57,15 +58,18 @@ class GenerateFunction:
         elif isinstance(sampler, keras_hub.samplers.GreedySampler):
             sampler, num_beams = None, 1
         settings = (max_length, num_beams, length_penalty, sampler is None)
+        rows = _num_rows(inputs)
+        if keras.backend.backend() == "jax":
+            # Every number of rows is compiled anew, which takes seconds.
+            inputs = _pad_rows(inputs, 1 << (rows - 1).bit_length())
         inputs = self.encode(inputs)
         search = self._search(settings, sampler, inputs)
-        alone = sampler is None and num_beams == 1 and _is_single(inputs)
-        if alone and keras.backend.backend() == "tensorflow" and search.jit_compile:
+        is_xla = keras.backend.backend() == "tensorflow" and search.jit_compile
+        if is_xla and rows == 1 and num_beams == 1:
             # XLA multiplies a single row by a matrix at a third of the speed of two.
-            inputs = {key: np.repeat(value, 2, axis=0) for key, value in inputs.items()}
+            inputs = _pad_rows(inputs, 2)
         outputs = search.predict_on_batch(inputs)
-        outputs = {key: keras.ops.convert_to_numpy(value) for key, value in outputs.items()}
-        return {key: value[:1] for key, value in outputs.items()} if alone else outputs
+        return {key: keras.ops.convert_to_numpy(value)[:rows] for key, value in outputs.items()}
 
     def encode(self, inputs):
         """The part of the work that is the same for every search.
@@ -83,9 +87,8 @@ class GenerateFunction:
         if "images" not in inputs or not hasattr(self.backbone, "image_encoder"):
             return inputs
         if self._encoder is None:
-            self._encoder = _Encoder(self.backbone)
-            self._encoder.compile(**self.compile_options)
-        return {"annotations": self._encoder.predict_on_batch(inputs)}
+            self._encoder = KerasEncoder(self.backbone.image_encoder, **self.compile_options)
+        return {"annotations": self._encoder(inputs["images"])}
 
     def _search(self, settings, sampler, inputs):
         options = self.compile_options
@@ -120,19 +123,16 @@ class GenerateFunction:
         return self._searches[key]
 
 
-def _is_single(inputs):
-    return all(getattr(value, "shape", (None,))[0] == 1 for value in inputs.values())
+def _num_rows(inputs):
+    # The annotations of several captioners are a tuple.
+    return len(keras.tree.flatten(inputs)[0])
 
 
-class _Encoder(keras.Model):
-    """Encodes images with a backbone's weights."""
+def _pad_rows(inputs, rows):
+    """Repeats the last row of every array until there are so many."""
 
-    def __init__(self, backbone):
-        super().__init__(name="encoder")
-        self.backbone = backbone
+    def pad(array):
+        array = np.asarray(array)
+        return np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])
 
-    def build(self, input_shape):
-        self.built = True
-
-    def call(self, inputs):
-        return self.backbone.annotate(inputs)
+    return keras.tree.map_structure(pad, inputs)
