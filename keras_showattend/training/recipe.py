@@ -27,7 +27,10 @@ class Recipe:
             (Loshchilov and Hutter 2017, arXiv 1608.03983).
         warmup_epochs: epochs in which the rate rises from 0.
         ema_momentum: of the exponential moving average of the weights (Polyak and Juditsky
-            1992) that is scored and kept in place of the weights themselves; 0 for none.
+            1992) that is scored and kept in place of the weights themselves; 0 for none. It
+            begins with the first step's weights and reaches back some 1 / (1 - momentum)
+            steps: for a stage that goes on from trained weights, and not for a short training
+            from scratch.
         clip_norm: largest global norm of the gradients (Pascanu et al. 2013).
         label_smoothing: see `CaptionCrossentropy`.
         doubly_stochastic_weight: see `doubly_stochastic_penalty`.
