@@ -4,9 +4,9 @@
 
 The runs are those of `ablation.json` beside it, or of another file: an object with `base`, the
 values of a `Recipe`, and `runs`, which names for each run the values in which it differs. Apart
-from those, a run may have `after`, the run from whose captioner it goes on, and `teacher`, the
-run whose captioners of all seeds it learns from; `ensemble` and `average` join the captioners of
-a run's seeds without training.
+from those, a run may have `after`, the run from whose captioner of seed 0 it goes on with all its
+seeds, and `teacher`, the run whose captioners of all seeds it learns from; `ensemble` and
+`average` join the captioners of a run's seeds without training.
 
 Finished runs are kept and skipped, and an unfinished one goes on where it stopped; several
 processes share the work. The last lines are the table: means over seeds and, from two seeds on,
@@ -23,6 +23,7 @@ import statistics
 import time
 
 RUNS = pathlib.Path(__file__).with_suffix(".json")
+FIRST_SEED = 0
 JOINING = ("ensemble", "average")
 RELATIONS = ("after", "teacher", *JOINING)
 COLUMNS = {"bleu_4": 100, "rouge_l": 100, "cider": 100, "loss": 1}
@@ -99,7 +100,7 @@ def train(base, changes, seed, folder, args):
     values = {key: value for key, value in changes.items() if key not in RELATIONS}
     start = teacher = None
     if before := changes.get("after"):
-        (before,) = finished(args.output, before, [seed]) or [None]
+        (before,) = finished(args.output, before, [FIRST_SEED]) or [None]
         if before is None:
             return None
         start = ImageCaptioner.from_preset(before)

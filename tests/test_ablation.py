@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from keras_showattend import ImageCaptioner
 from keras_showattend.training import Recipe
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "scripts" / "ablation.py"
@@ -52,6 +53,23 @@ def test_a_run_waits_for_those_that_it_needs(ablation, plan, tmp_path, capsys):
     # All seeds make one ensemble, which comes with the first.
     ablation.run_once(plan, "ensemble", 1, args)
     assert not (tmp_path / "ensemble" / "seed_1").exists()
+
+
+def test_all_seeds_go_on_from_one_captioner(ablation, plan, tmp_path, monkeypatch):
+    write_scores(tmp_path, "base", 0)
+    write_scores(tmp_path, "base", 1)
+    loaded = []
+
+    def stop(preset):
+        loaded.append(preset)
+        raise RuntimeError("far enough")
+
+    monkeypatch.setattr(ImageCaptioner, "from_preset", stop)
+    args = argparse.Namespace(output=tmp_path, seeds=[1, 2])
+    for seed in args.seeds:
+        with pytest.raises(RuntimeError, match="far enough"):
+            ablation.run_once(plan, "block 5 learns", seed, args)
+    assert loaded == [str(tmp_path / "base" / "seed_0" / "preset")] * 2
 
 
 def test_two_processes_do_not_do_the_same_run(ablation, tmp_path):

@@ -15,12 +15,16 @@ from tqdm import tqdm
 
 from keras_showattend.cli.caption_inputs import check_inputs, list_inputs
 from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines, RowFormat, Sink
+from keras_showattend.cli.captioners import (
+    add_preset_option,
+    load_captioner,
+    require_single,
+    resolve_presets,
+)
 from keras_showattend.cli.console import PROGRAM, positive_int, say
 from keras_showattend.cli.quiet import import_quietly
 from keras_showattend.engines.check import check_engine
-from keras_showattend.presets import resolve_preset
 
-DEFAULT_PRESET = "vgg16_gru_flickr8k"
 COLUMNS = ("path", "caption", "log_probability", "score")
 BATCH_SIZE = 16
 # How many pictures an engine is shown beforehand.
@@ -56,11 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--progress", action="store_true", help="show progress even where stderr is no terminal"
     )
     model = parser.add_argument_group("model and search")
-    model.add_argument(
-        "--preset",
-        default=DEFAULT_PRESET,
-        help="bundled name, folder or handle such as hf://user/name (default: %(default)s)",
-    )
+    add_preset_option(model, several=True)
     model.add_argument(
         "--dtype",
         choices=DTYPES,
@@ -95,17 +95,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions the pictures; see `docs/command_line.md`."""
     check_inputs(args.inputs)
+    for option, default in (("engine", "keras"), ("dtype", "float32")):
+        if getattr(args, option) != default:
+            require_single(args, f"--{option}")
     check_engine(args.engine, DTYPES[args.dtype])
     row_format = _row_format(args)
     file = None
     if args.output and row_format:
         file = CaptionFile(args.output, row_format, args.overwrite)
-    preset = resolve_preset(args.preset)
+    presets = resolve_presets(args.preset)
     import_quietly()
     paths = list_inputs(args.inputs, not args.no_recursive)
     if file is None:
         is_single = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
-        return _run(args, preset, paths, paths, _stdout(row_format, is_single))
+        return _run(args, presets, paths, paths, _stdout(row_format, is_single))
     if os.path.abspath(args.output) in map(os.path.abspath, paths):
         raise ValueError(
             f"`--output` is not one of the pictures: name another file. Received: {args.output!r}"
@@ -114,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     done = len(paths) - len(todo)
     if done:
         say(f"{done} of {len(paths)} pictures are in {args.output} already")
-    return _run(args, preset, paths, todo, file.open()) if todo else 0
+    return _run(args, presets, paths, todo, file.open()) if todo else 0
 
 
 def interrupted(args: argparse.Namespace) -> str:
@@ -126,16 +129,13 @@ def interrupted(args: argparse.Namespace) -> str:
     return "With `--output FILE.jsonl` it can be gone on with after an interruption."
 
 
-def _run(
-    args, preset: str, paths: list[str], todo: list[str], output: AbstractContextManager[Sink]
-) -> int:
-    from keras_showattend import ImageCaptioner
-
+def _run(args, presets: list[str], paths: list[str], todo: list[str], output: Output) -> int:
     # Before FILE is touched, since loading can fail.
-    captioner = ImageCaptioner.from_preset(preset)
-    # Of all pictures, so that one that is gone on with is captioned as it would have been.
-    samples = () if args.engine == "keras" else _samples(captioner, paths)
-    captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
+    captioner = load_captioner(presets)
+    if len(presets) == 1:
+        # Of all pictures, so that one that is gone on with is captioned as it would have been.
+        samples = () if args.engine == "keras" else _samples(captioner, paths)
+        captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
     options = {
         name: value
         for name in ("num_beams", "length_penalty", "max_length", "batch_size", "all_beams")
@@ -181,7 +181,7 @@ def write_captions(
     """Captions pictures and writes a row for each that can be read.
 
     Args:
-        captioner: an `ImageCaptioner`.
+        captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
         paths: the pictures.
         sink: where the rows go; it is flushed after each batch.
         all_beams: whether a row holds the other beams, too.

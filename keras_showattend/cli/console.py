@@ -1,8 +1,9 @@
-"""What commands share: messages on stderr, and kinds of numbers for options."""
+"""What commands share: messages on stderr, kinds of numbers for options, preset folders."""
 
 from __future__ import annotations
 
 import argparse
+import pathlib
 import sys
 
 PROGRAM = "keras-showattend"
@@ -33,3 +34,22 @@ def fraction(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"must be a number between 0 and 1. Received: {text}")
     return value
+
+
+def check_preset_output(output: pathlib.Path, overwrite: bool) -> None:
+    """Refuses an `--output` where no preset can be saved, or only over another one.
+
+    Args:
+        output: the folder.
+        overwrite: whether a preset that is there may be replaced.
+
+    Raises:
+        ValueError: for a file, or for a finished preset.
+    """
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"`--output` is a folder: name another one. Received: '{output}'")
+    if (output / "config.json").exists() and not overwrite:
+        raise ValueError(
+            "`--output` holds a finished preset already: name another folder, or replace it "
+            f"with `--overwrite`. Received: '{output}'"
+        )

@@ -8,20 +8,21 @@ import os
 import pathlib
 import sys
 
-from keras_showattend.cli.caption import DEFAULT_PRESET
+from keras_showattend.cli.captioners import (
+    DEFAULT_PRESET,
+    add_preset_option,
+    load_captioner,
+    require_single,
+    resolve_presets,
+)
 from keras_showattend.cli.console import positive_int, say
 from keras_showattend.cli.quiet import import_quietly
 from keras_showattend.cli.train_data import FORMATS, find_captions, read_captions
-from keras_showattend.presets import resolve_preset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    parser.add_argument(
-        "--preset",
-        default=DEFAULT_PRESET,
-        help="bundled name, folder or handle such as hf://user/name (default: %(default)s)",
-    )
+    add_preset_option(parser, several=True)
     parser.add_argument("--data", required=True, help="captions file or its folder")
     parser.add_argument("--format", choices=FORMATS, help="of the data (default: found out)")
     parser.add_argument("--images", metavar="FOLDER", help="where the pictures lie")
@@ -55,15 +56,14 @@ def run(args: argparse.Namespace) -> int:
             "`--compare` makes no report and no calibration: evaluate the presets one by one. "
             f"Received: --compare {' '.join(args.compare)}"
         )
-    # The name of a folder and not its path, which would say something of the machine.
-    presets = [
-        (os.path.basename(os.path.normpath(name)), resolve_preset(name))
-        for name in args.compare or [args.preset]
-    ]
+    if args.calibrate:
+        require_single(args, "--calibrate")
+    # One captioner, or as many side by side as are compared; each of one preset or of several.
+    named = [[name] for name in args.compare or ()] or [args.preset or [DEFAULT_PRESET]]
+    captioners = [(_shown(names), resolve_presets(names)) for names in named]
     path, data_format = find_captions(args.data, args.format)
     import_quietly("keras_showattend.evaluation")
     from keras_showattend import evaluation as ev
-    from keras_showattend.models import ImageCaptioner
 
     args.dev_split = None
     dataset = read_captions(path, data_format, args)
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
         if (value := getattr(args, key)) is not None
     }
     results = []
-    for name, folder in presets:
-        captioner = ImageCaptioner.from_preset(folder)
+    for name, folders in captioners:
+        captioner = load_captioner(folders)
         results.append(
             ev.evaluate_captions(
                 captioner, dataset, preset=name, feature_cache=args.feature_cache, **options
@@ -86,10 +86,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         result, text = results[0], ev.format_evaluation(results[0])
     if args.calibrate:
-        say(f"wrote {ev.calibrate(result).save(presets[0][1])}")
+        say(f"wrote {ev.calibrate(result).save(captioners[0][1][0])}")
     if args.report:
         shown = dataset if args.split is None else dataset.split(args.split)
-        report = ev.write_report(result, args.report, dataset=shown, captioner=captioner)
+        # Several captioners have no attention in common.
+        looking = captioner if len(captioners[0][1]) == 1 else None
+        report = ev.write_report(result, args.report, dataset=shown, captioner=looking)
         say(f"wrote {report}")
     print(text, file=sys.stderr)
     content = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
@@ -98,3 +100,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(content)
     return 0
+
+
+def _shown(names: list[str]) -> str:
+    # Names of folders and not their paths, which would say something of the machine.
+    return " + ".join(os.path.basename(os.path.normpath(name)) for name in names)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 
-from keras_showattend.cli.caption import DEFAULT_PRESET
+from keras_showattend.cli.captioners import add_preset_option
 from keras_showattend.cli.console import positive_int, say
 from keras_showattend.cli.quiet import import_quietly
 from keras_showattend.presets import resolve_preset
@@ -17,11 +17,7 @@ ENDINGS = (".html", ".gif", ".png", ".json")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
     parser.add_argument("image", metavar="IMAGE", help="one picture")
-    parser.add_argument(
-        "--preset",
-        default=DEFAULT_PRESET,
-        help="bundled name, folder or handle such as hf://user/name (default: %(default)s)",
-    )
+    add_preset_option(parser)
     parser.add_argument(
         "--output",
         metavar="FILE",

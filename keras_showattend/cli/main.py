@@ -19,6 +19,7 @@ COMMANDS = {
     "caption": "describe pictures in words",
     "train": "train a captioner on pictures with captions",
     "evaluate": "score a captioner, with intervals and warnings",
+    "average": "melt captioners that were trained on from one into one",
     "explain": "show where each word of a caption looked",
     "presets": "list the captioners that can be loaded by name",
     "push": "publish a captioner on the Hugging Face Hub",

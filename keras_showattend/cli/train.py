@@ -10,7 +10,13 @@ import re
 import shlex
 import sys
 
-from keras_showattend.cli.console import PROGRAM, fraction, positive_int, say
+from keras_showattend.cli.console import (
+    PROGRAM,
+    check_preset_output,
+    fraction,
+    positive_int,
+    say,
+)
 from keras_showattend.cli.recipe_options import add_recipe_options, recipes_from
 from keras_showattend.cli.train_data import (
     DEV_FRACTION,
@@ -87,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
     path, data_format = find_captions(args.data, args.format)
     encoder_weights = _encoder_weights(args.encoder_weights)
     output = pathlib.Path(args.output).expanduser()
-    _check_output(output, args.overwrite)
+    # An unfinished training is gone on with, whether or not it had to replace a preset.
+    unfinished = output.with_name(output.name + ".training").exists()
+    check_preset_output(output, args.overwrite or unfinished)
     stages = recipes_from(args)
     dataset = read_captions(path, data_format, args)
     say(f"read {os.path.basename(path)} as {data_format}: {dataset!r}")
@@ -166,16 +174,3 @@ def _encoder_weights(value: str) -> str | None:
             f"Received: {value!r}"
         )
     return value
-
-
-def _check_output(output: pathlib.Path, overwrite: bool) -> None:
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"`--output` is a folder: name another one. Received: '{output}'")
-    is_preset = (output / "config.json").exists()
-    # An unfinished training is gone on with, whether or not it had to replace a preset.
-    unfinished = output.with_name(output.name + ".training").exists()
-    if is_preset and not unfinished and not overwrite:
-        raise ValueError(
-            "`--output` holds a finished preset already: name another folder, or train anew "
-            f"with `--overwrite`. Received: '{output}'"
-        )

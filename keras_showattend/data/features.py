@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from keras_showattend.engines import KerasEncoder
 from keras_showattend.preprocessing.images import image_digest
 from keras_showattend.presets import cache_directory
 
@@ -100,7 +101,7 @@ class FeatureCache:
         return Features(self._shards, plain, flipped, self.grid_shape)
 
     def _compute(self, todo, batch_size, progress):
-        encode = _encoding_function(self.encoder, self.image_converter)
+        encode = KerasEncoder(self.encoder)
         with tqdm(
             total=len(todo), desc="Encoding images", unit="image", disable=not progress
         ) as bar:
@@ -112,7 +113,8 @@ class FeatureCache:
                     for image, _, flipped in shard[first : first + batch_size]:
                         loaded = self.image_converter.load(image)
                         pixels.append(loaded[:, ::-1] if flipped else loaded)
-                    features.append(encode(np.stack(pixels)))
+                    images = self.image_converter.normalize(np.stack(pixels))
+                    features.append(keras.ops.convert_to_numpy(encode(images)))
                     bar.update(len(pixels))
                 self.write([key for _, key, _ in shard], np.concatenate(features))
 
@@ -190,15 +192,6 @@ class Features:
         if self.grid_shape is not None:
             features = features.reshape(len(rows), *self.grid_shape, -1)
         return features
-
-
-def _encoding_function(encoder, image_converter):
-    images = keras.Input((*image_converter.image_size, 3))
-    model = keras.Model(images, encoder(images))
-    return lambda pixels: np.asarray(
-        keras.ops.convert_to_numpy(model.predict_on_batch(image_converter.normalize(pixels))),
-        dtype="float16",
-    )
 
 
 def _encoder_digest(encoder, image_converter):

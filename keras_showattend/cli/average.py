@@ -1,0 +1,52 @@
+"""`keras-showattend average`: captioners that were trained on from one, melted into one."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shlex
+
+from keras_showattend.cli.captioners import resolve_presets
+from keras_showattend.cli.console import PROGRAM, check_preset_output, say
+from keras_showattend.cli.quiet import import_quietly
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.add_argument(
+        "presets", nargs="+", metavar="PRESET", help="bundled name, folder or hf://user/name"
+    )
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        type=float,
+        metavar="NUMBER",
+        help="shares of the presets, one each (default: equal)",
+    )
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="where the preset goes")
+    parser.add_argument("--overwrite", action="store_true", help="though FOLDER holds a preset")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Averages; see `docs/command_line.md`."""
+    if len(args.presets) < 2:
+        raise ValueError(
+            f"An average is of two presets or more: name another. Received: {args.presets}"
+        )
+    if args.weights and len(args.weights) != len(args.presets):
+        raise ValueError(
+            "`--weights` takes one number for each preset. "
+            f"Received: {len(args.weights)} for {len(args.presets)} presets"
+        )
+    output = pathlib.Path(args.output).expanduser()
+    check_preset_output(output, args.overwrite)
+    folders = resolve_presets(args.presets)
+    import_quietly()
+    from keras_showattend import average_captioners
+
+    average_captioners(folders, args.weights).save_to_preset(output, weights_dtype="float16")
+    say(
+        f"saved {output}. What it is worth: {PROGRAM} evaluate --preset "
+        f"{shlex.quote(str(output))} --data DATA --split dev"
+    )
+    return 0

@@ -1,0 +1,48 @@
+"""The captioners that a command is given by name: one, or several that are joined."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from keras_showattend.presets import resolve_preset
+
+DEFAULT_PRESET = "vgg16_gru_flickr8k"
+
+
+def add_preset_option(parser, several: bool = False) -> None:
+    """Adds `--preset`.
+
+    Args:
+        parser: an `argparse` parser or group.
+        several: whether it may be repeated; its value is then a list, or None.
+    """
+    text = f"bundled name, folder or handle such as hf://user/name (default: {DEFAULT_PRESET})"
+    if several:
+        text += "; repeated, each word is chosen by all of them together"
+        parser.add_argument("--preset", action="append", metavar="NAME|FOLDER", help=text)
+    else:
+        parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FOLDER", help=text)
+
+
+def resolve_presets(names: Sequence[str] | None) -> list[str]:
+    """Folders of presets, without loading them; see `resolve_preset`."""
+    return [resolve_preset(name) for name in names or [DEFAULT_PRESET]]
+
+
+def load_captioner(folders: Sequence[str]):
+    """An `ImageCaptioner`, or the `CaptionerEnsemble` of several. Imports Keras."""
+    from keras_showattend import CaptionerEnsemble, ImageCaptioner
+
+    if len(folders) == 1:
+        return ImageCaptioner.from_preset(folders[0])
+    return CaptionerEnsemble(folders)
+
+
+def require_single(args: argparse.Namespace, option: str) -> None:
+    """Refuses several captioners where an option is for one."""
+    if len(args.preset or ()) > 1:
+        raise ValueError(
+            f"`{option}` is for one captioner: leave it out, or name one `--preset`. "
+            f"Received: {len(args.preset)} presets"
+        )
