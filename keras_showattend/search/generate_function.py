@@ -92,19 +92,20 @@ class GenerateFunction:
 
     def _search(self, settings, sampler, inputs):
         options = self.compile_options
-        # Several captioners have several annotations, whose encoders are in the search.
-        rows = getattr(inputs.get("annotations"), "shape", (None,))[0]
         # Compiling takes XLA a second for each number of rows. One picture, or the rest of
         # a folder, is captioned before that.
-        key = (*settings, rows)
+        key = (*settings, _num_rows(inputs))
         is_new = key not in self._seen
         self._seen.add(key)
         may_compile = (
             keras.backend.backend() == "tensorflow"
             and options["jit_compile"] == "auto"
             and not options["run_eagerly"]
+            and sampler is None
+            # With other inputs there are convolutions in the search.
+            and "annotations" in inputs
         )
-        if may_compile and sampler is None and rows is not None and not is_new:
+        if may_compile and not is_new:
             options = {**options, "jit_compile": True}
         else:
             key = settings
