@@ -103,8 +103,9 @@ def test_missing_file(tmp_path):
         load_recipes(tmp_path / "nowhere.json")
 
 
-def test_bundled_recipe():
-    stages = load_recipes("vgg16_gru_flickr8k")
+@pytest.mark.parametrize("name", ["vgg16_gru_flickr8k", "vgg16_gru_short"])
+def test_bundled_recipes(name):
+    stages = load_recipes(name)
     assert len(stages) > 1
     assert stages[0].unfreeze_after == ""
     assert stages[-1].self_critical_samples >= 2

@@ -21,7 +21,8 @@ def add_recipe_options(parser: argparse._ActionsContainer) -> None:
         "--recipe",
         metavar="FILE|NAME",
         help="JSON file of the values below, or of a list of such stages, or the name of a bundled "
-        "preset for the recipe that made it; an option overrides its value in every stage",
+        "recipe: vgg16_gru_short, or a preset's for the one that made it; an option overrides its "
+        "value in every stage",
     )
     types = typing.get_type_hints(recipe)
     help_texts = _help_texts(recipe.__doc__ or "")

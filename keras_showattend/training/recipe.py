@@ -127,7 +127,7 @@ def load_recipes(path):
     Args:
         path: path of a file with an object of the attributes of `Recipe`, where those left
             out take their defaults, or a list of such objects; or the name of a bundled
-            preset, for the recipe that made it.
+            recipe: `"vgg16_gru_short"`, or a preset's for the one that made it.
 
     Returns:
         list of `Recipe`, in the order in which they are run.
