@@ -8,7 +8,7 @@ import pytest
 from captioner_checks import picture, sharpen
 
 from keras_showattend import CaptionDataset
-from keras_showattend.training import CaptionScores, caption_dataset
+from keras_showattend.training import CaptionScores, caption_dataset, caption_scores
 
 CAPTIONS = [["a red dog runs", "a dog"], ["a big cat sits on grass"], ["grass"]]
 
@@ -76,10 +76,16 @@ def test_scores_real_captions(captioner, dataset, tmp_path):
     callback.set_model(captioner)
     logs = {"loss": 1.5}
     callback.on_epoch_end(0, logs)
-    assert set(logs) == {"loss", "val_bleu_4", "val_rouge_l", "val_cider"}
+    assert set(logs) == {"loss", "val_bleu_4", "val_rouge_l", "val_cider", "val_distinct"}
     assert all(0 <= value < 10 for value in logs.values())
     # Captions that are the references score highest.
     assert callback.best == logs["val_cider"] < 10
+
+
+def test_share_of_captions_that_differ(dataset, monkeypatch):
+    captions = {"x": "a dog runs", "y": "a cat", "z": "a dog runs"}
+    monkeypatch.setattr(caption_scores, "caption_dataset", lambda *_, **__: captions)
+    assert CaptionScores(dataset).evaluate()["distinct"] == pytest.approx(2 / 3)
 
 
 def test_in_fit(tiny_captioner, dataset, tmp_path):

@@ -15,7 +15,9 @@ class CaptionScores(keras.callbacks.Callback):
 
     Loss and captions do not improve together: the loss of a captioner is best long
     before its captions are. The scores are added to the epoch's logs as `val_bleu_4`,
-    `val_cider` and so on; callbacks that come later in the list see them.
+    `val_cider` and so on, and as `val_distinct` the share of captions that differ from one
+    another, which falls where training on whole captions makes them all alike; callbacks
+    that come later in the list see them.
 
     Args:
         dataset: a `CaptionDataset` with its references.
@@ -101,7 +103,7 @@ class CaptionScores(keras.callbacks.Callback):
         """Captions the validation images and scores them.
 
         Returns:
-            Dict from the names in `scores` to floats.
+            Dict from the names in `scores`, and `distinct`, to floats.
         """
         captions = caption_dataset(
             self.model,
@@ -110,7 +112,9 @@ class CaptionScores(keras.callbacks.Callback):
             batch_size=self.batch_size,
             **self.generate_options,
         )
-        return metrics.score_captions(captions, self.dataset.references(), metrics=self.scores)
+        references = self.dataset.references()
+        scores = metrics.score_captions(captions, references, metrics=self.scores)
+        return {**scores, "distinct": len(set(captions.values())) / len(captions)}
 
     def _keep(self, filepath, record):
         filepath.parent.mkdir(parents=True, exist_ok=True)
