@@ -8,12 +8,11 @@ from keras_showattend.cli import main as cli
 pytest_plugins = ["cli_fixtures"]
 
 
-def bias(preset, value=None):
-    """The bias of one word, which is set and saved if a value is given."""
+def bias(preset, value=0.0):
+    """The captioner of a preset, and the bias of a word in it, to which a value is added."""
     captioner = ImageCaptioner.from_preset(preset)
     (weight,) = (w for w in captioner.backbone.weights if w.path.endswith("vocabulary_output/bias"))
-    if value is not None:
-        weight.assign(weight + value)
+    weight.assign(weight + value)
     return captioner, float(weight[5])
 
 

@@ -18,6 +18,7 @@ from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines, RowFo
 from keras_showattend.cli.captioners import (
     add_preset_option,
     load_captioner,
+    preset_names,
     require_single,
     resolve_presets,
 )
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     file = None
     if args.output and row_format:
         file = CaptionFile(args.output, row_format, args.overwrite)
-    presets = resolve_presets(args.preset)
+    presets = resolve_presets(preset_names(args))
     import_quietly()
     paths = list_inputs(args.inputs, not args.no_recursive)
     if file is None:

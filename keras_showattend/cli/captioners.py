@@ -15,7 +15,7 @@ def add_preset_option(parser, several: bool = False) -> None:
 
     Args:
         parser: an `argparse` parser or group.
-        several: whether it may be repeated; its value is then a list, or None.
+        several: whether it may be repeated; `preset_names` then gives its values.
     """
     text = f"bundled name, folder or handle such as hf://user/name (default: {DEFAULT_PRESET})"
     if several:
@@ -25,9 +25,14 @@ def add_preset_option(parser, several: bool = False) -> None:
         parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FOLDER", help=text)
 
 
-def resolve_presets(names: Sequence[str] | None) -> list[str]:
+def preset_names(args: argparse.Namespace) -> list[str]:
+    """The values of a `--preset` that may be repeated, or its default."""
+    return args.preset or [DEFAULT_PRESET]
+
+
+def resolve_presets(names: Sequence[str]) -> list[str]:
     """Folders of presets, without loading them; see `resolve_preset`."""
-    return [resolve_preset(name) for name in names or [DEFAULT_PRESET]]
+    return [resolve_preset(name) for name in names]
 
 
 def load_captioner(folders: Sequence[str]):
@@ -41,8 +46,9 @@ def load_captioner(folders: Sequence[str]):
 
 def require_single(args: argparse.Namespace, option: str) -> None:
     """Refuses several captioners where an option is for one."""
-    if len(args.preset or ()) > 1:
+    count = len(preset_names(args))
+    if count > 1:
         raise ValueError(
             f"`{option}` is for one captioner: leave it out, or name one `--preset`. "
-            f"Received: {len(args.preset)} presets"
+            f"Received: {count} presets"
         )

@@ -9,9 +9,9 @@ import pathlib
 import sys
 
 from keras_showattend.cli.captioners import (
-    DEFAULT_PRESET,
     add_preset_option,
     load_captioner,
+    preset_names,
     require_single,
     resolve_presets,
 )
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.calibrate:
         require_single(args, "--calibrate")
     # One captioner, or as many side by side as are compared; each of one preset or of several.
-    named = [[name] for name in args.compare or ()] or [args.preset or [DEFAULT_PRESET]]
+    named = [[name] for name in args.compare or ()] or [preset_names(args)]
     captioners = [(_shown(names), resolve_presets(names)) for names in named]
     path, data_format = find_captions(args.data, args.format)
     import_quietly("keras_showattend.evaluation")

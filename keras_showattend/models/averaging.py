@@ -32,8 +32,8 @@ def average_captioners(captioners, weights=None):
         ValueError: for vocabularies or architectures that differ, quantised weights, or
             `weights` that do not fit.
     """
+    shares = as_shares(weights, len(captioners))
     members = load_members(captioners)
-    shares = as_shares(weights, len(members))
     first = members[0].backbone
     for member in members[1:]:
         _require_same_architecture(first, member.backbone)

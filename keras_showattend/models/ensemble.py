@@ -34,8 +34,8 @@ class CaptionerEnsemble(CaptionGenerator):
     """
 
     def __init__(self, captioners, weights=None):
+        shares = as_shares(weights, len(captioners))
         members = load_members(captioners)
-        shares = as_shares(weights, len(members))
         # Resizing and cutting captions follow the first.
         self.preprocessor = members[0].preprocessor
         encoders = [
