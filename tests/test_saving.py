@@ -20,6 +20,7 @@ from keras_showattend import (
     ImageCaptionerPreprocessor,
     ShowAttendBackbone,
 )
+from keras_showattend.training import SelfCritical
 
 COUNT = 3
 CAPTIONS = ["a red dog runs", "a big cat sits on grass", "grass"]
@@ -228,6 +229,22 @@ def test_keras_file_after_training_goes_on_with_it(tiny_captioner, tmp_path):
     np.testing.assert_allclose(
         loaded.fit(data, epochs=2, **options).history["loss"], expected, rtol=1e-4
     )
+
+
+def test_keras_file_goes_on_with_self_critical_training(tiny_captioner, tmp_path):
+    captioner = tiny_captioner(dropout=0.0)
+    settings = SelfCritical(num_samples=3, bleu_4_weight=0.25, crossentropy_weight=0.125)
+    captioner.compile(keras.optimizers.Adam(0.01), self_critical=settings)
+    data = {"images": [picture(seed) for seed in range(COUNT)], "captions": CAPTIONS}
+    options = {"verbose": 0, "batch_size": 6}
+    captioner.fit(data, **options)
+    captioner.save(tmp_path / "captioner.keras")
+    loaded = keras.saving.load_model(tmp_path / "captioner.keras")
+    assert loaded.self_critical == settings
+    expected = captioner.fit(data, **options).history
+    found = loaded.fit(data, **options).history
+    np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-4)
+    np.testing.assert_allclose(found["reward"], expected["reward"], rtol=1e-4)
 
 
 def test_frozen_stays_frozen(tiny_captioner, tmp_path):

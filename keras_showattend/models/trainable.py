@@ -277,10 +277,9 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
 
     def get_compile_config(self):
         """What `.keras` files keep of `compile`: all but the teacher of a `Distillation`."""
+        names = ("optimizer", "loss", "sampler", "self_critical")
         return {
-            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "loss": keras.saving.serialize_keras_object(self.loss),
-            "sampler": keras.saving.serialize_keras_object(self.sampler),
+            **{name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names},
             "doubly_stochastic_weight": self.doubly_stochastic_weight,
             "scheduled_sampling": self.scheduled_sampling.rate,
             "has_optimizer_state": self.optimizer.built,
@@ -290,8 +289,8 @@ class TrainableCaptioner(keras_hub.models.CausalLM):
         """Compiles as `get_compile_config` says."""
         config = dict(config)
         has_optimizer_state = config.pop("has_optimizer_state")
-        config["optimizer"] = keras.saving.deserialize_keras_object(config["optimizer"])
-        config["loss"] = keras.saving.deserialize_keras_object(config["loss"])
+        for name in ("optimizer", "loss", "self_critical"):
+            config[name] = keras.saving.deserialize_keras_object(config.get(name))
         config["sampler"] = keras_hub.samplers.get(config["sampler"])
         self.compile(**config)
         if has_optimizer_state:

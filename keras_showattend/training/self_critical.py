@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import keras_hub
 import numpy as np
 
@@ -14,6 +15,7 @@ from keras_showattend.training.caption_batches import LENGTH_STEP, padded_length
 _TINY = 1e-9
 
 
+@keras.saving.register_keras_serializable(package="keras_showattend")
 @dataclasses.dataclass(frozen=True)
 class SelfCritical:
     """Training on the score of whole captions in place of the next word.
@@ -58,6 +60,15 @@ class SelfCritical:
             raise ValueError(
                 f"`temperature` must be positive. Received: temperature={self.temperature!r}"
             )
+
+    def get_config(self):
+        """Arguments that make the same settings again."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the settings of `get_config`."""
+        return cls(**config)
 
 
 class CaptionReward:
