@@ -170,7 +170,8 @@ def score(captioner, owner, feature_dtype, args):
     cache = owner.feature_cache(
         None if args.feature_cache == "auto" else args.feature_cache, dtype=feature_dtype
     )
-    captions = caption_dataset(captioner, dev, feature_cache=cache)
+    # Repetitions are counted against what causes them.
+    captions = caption_dataset(captioner, dev, feature_cache=cache, no_repeat_ngram_size=0)
     wanted = [name for name in COLUMNS if name != "loss"]
     found = metrics.score_captions(captions, dev.references(), metrics=wanted)
     if isinstance(captioner, ImageCaptioner):

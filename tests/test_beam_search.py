@@ -1,5 +1,6 @@
 """`beam_search`: known chains of words, exhaustive search, greedy search, a real decoder."""
 
+import itertools
 import math
 
 import keras
@@ -108,6 +109,42 @@ def test_forbidden_tokens_never_appear(num_beams):
     best = outputs["log_probabilities"][0, 0]
     expected = [math.log(0.2**4), math.log(0.1)]
     np.testing.assert_allclose(best, expected[0 if num_beams == 1 else 1], atol=1e-5)
+
+
+# "a b a b a b" is what it likes best.
+LOOP = {START: {A: 1.0}, A: {B: 0.9, A: 0.06, END: 0.04}, B: {A: 0.7, B: 0.2, END: 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("size", "caption", "probability"),
+    [
+        (0, [A, B, A, B, A, B], 0.9 * 0.7 * 0.9 * 0.7 * 0.9),
+        # Every word once.
+        (1, [A, B, END], 0.9 * 0.1),
+        # "a b" and "b a" once: after "a b a" comes "a", and then nothing but the end.
+        (2, [A, B, A, A, END], 0.9 * 0.7 * 0.06 * 0.04),
+        # After "a b a b" not "a", so "b", and "b b" again is not "b b b" again.
+        (3, [A, B, A, B, B, A], 0.9 * 0.7 * 0.9 * 0.2 * 0.7),
+        # Longer than the caption.
+        (7, [A, B, A, B, A, B], 0.9 * 0.7 * 0.9 * 0.7 * 0.9),
+    ],
+)
+def test_no_group_of_words_twice(size, caption, probability):
+    outputs = search_chain(LOOP, num_beams=1, max_length=6, no_repeat_ngram_size=size)
+    assert outputs["token_ids"].tolist() == [[caption + [PAD] * (6 - len(caption))]]
+    # Words that may not come keep their share of the softmax, as in teacher forcing.
+    np.testing.assert_allclose(outputs["log_probabilities"], [[math.log(probability)]], atol=1e-4)
+
+
+def test_each_beam_has_its_own_repetitions():
+    outputs = search_chain(LOOP, batch_size=3, num_beams=4, max_length=6, no_repeat_ngram_size=2)
+    for tokens in outputs["token_ids"].reshape(-1, 6).tolist():
+        words = tokens[: tokens.index(PAD)] if PAD in tokens else tokens
+        assert len(set(itertools.pairwise(words))) == len(words) - 1
+    # The three images are alike.
+    assert (outputs["token_ids"] == outputs["token_ids"][:1]).all()
+    # "a b" and the end, before "a b b".
+    assert outputs["token_ids"][0, 0].tolist() == [A, B, END, PAD, PAD, PAD]
 
 
 def test_surplus_beams_are_impossible():

@@ -1,5 +1,7 @@
 """`CaptionSearch` and `GenerateFunction`: beams and samplers over a whole captioner."""
 
+import dataclasses
+
 import keras
 import keras_hub
 import numpy as np
@@ -7,10 +9,11 @@ import pytest
 from layer_checks import numpy
 from numpy_reference import caption_log_probability, randomize
 
-from keras_showattend.search import CaptionSearch, GenerateFunction
+from keras_showattend.search import CaptionSearch, GenerateFunction, SearchOptions
 
 PAD, START, END, UNKNOWN = range(4)
 V, T, IMAGES = 13, 7, 4
+OPTIONS = SearchOptions(T, no_repeat_ngram_size=0)
 
 
 @pytest.fixture(scope="module")
@@ -162,26 +165,33 @@ def generate_function(captioner, sampler):
 def test_generate_function_reads_beams_from_the_sampler(captioner, images, greedy):
     inputs = {"images": images}
     beam = generate_function(captioner, keras_hub.samplers.BeamSampler(num_beams=3))
-    assert beam(inputs, T)["token_ids"].shape == (IMAGES, 3, T)
-    assert beam(inputs, T, num_beams=2)["token_ids"].shape == (IMAGES, 2, T)
+    assert beam(inputs, OPTIONS)["token_ids"].shape == (IMAGES, 3, T)
+    assert beam(inputs, dataclasses.replace(OPTIONS, num_beams=2))["token_ids"].shape == (
+        IMAGES,
+        2,
+        T,
+    )
     one = generate_function(captioner, keras_hub.samplers.GreedySampler())
-    np.testing.assert_array_equal(one(inputs, T)["token_ids"], greedy)
+    np.testing.assert_array_equal(one(inputs, OPTIONS)["token_ids"], greedy)
 
 
 def test_generate_function_prefers_beams_that_are_asked_for(captioner, images, greedy):
     function = generate_function(captioner, SAMPLERS["random"]())
-    asked = function({"images": images}, T, num_beams=1)
+    asked = function({"images": images}, dataclasses.replace(OPTIONS, num_beams=1))
     np.testing.assert_array_equal(asked["token_ids"], greedy)
-    sampled = function({"images": images}, T)
+    sampled = function({"images": images}, OPTIONS)
     assert sampled["token_ids"].shape == (IMAGES, 1, T)
 
 
 def test_generate_function_compiles_each_setting_once(captioner, images):
     function = generate_function(captioner, keras_hub.samplers.GreedySampler())
     inputs = {"images": images}
-    long, short = function(inputs, T), function(inputs, 2)
+    long, short = (
+        function(inputs, OPTIONS),
+        function(inputs, dataclasses.replace(OPTIONS, max_length=2)),
+    )
     assert short["token_ids"].shape == (IMAGES, 1, 2)
-    again = function(inputs, T)
+    again = function(inputs, OPTIONS)
     np.testing.assert_array_equal(long["token_ids"], again["token_ids"])
     assert len(function._searches) == 2
     assert all(isinstance(value, np.ndarray) for value in long.values())
@@ -192,7 +202,7 @@ def test_xla_compiles_a_number_of_images_that_comes_again(captioner, images, gre
     tokenizer = captioner.preprocessor.tokenizer
     function = GenerateFunction(captioner.backbone, tokenizer, keras_hub.samplers.GreedySampler())
     for count in (IMAGES, IMAGES, IMAGES, 2):
-        outputs = function({"images": images[:count]}, T)
+        outputs = function({"images": images[:count]}, OPTIONS)
         np.testing.assert_array_equal(outputs["token_ids"], greedy[:count])
     plain, compiled = function._searches.values()
     assert compiled.jit_compile
@@ -203,7 +213,7 @@ def test_xla_compiles_a_number_of_images_that_comes_again(captioner, images, gre
 def test_one_image_that_comes_again(captioner, images):
     tokenizer = captioner.preprocessor.tokenizer
     function = GenerateFunction(captioner.backbone, tokenizer, keras_hub.samplers.GreedySampler())
-    first, *later = (function({"images": images[1:2]}, T) for _ in range(3))
+    first, *later = (function({"images": images[1:2]}, OPTIONS) for _ in range(3))
     assert [search.jit_compile for search in function._searches.values()] == [False, True]
     for outputs in later:
         assert outputs["token_ids"].shape == (1, 1, T)
@@ -215,7 +225,7 @@ def test_no_xla_where_it_was_refused(captioner, images):
     captioner.compile(jit_compile=False)
     function = captioner.make_generate_function()
     for _ in range(3):
-        function({"images": images}, T, num_beams=1)
+        function({"images": images}, dataclasses.replace(OPTIONS, num_beams=1))
     (search,) = function._searches.values()
     assert not search.jit_compile
 
@@ -229,6 +239,7 @@ def test_images_and_annotations_are_searched_alike(captioner, images):
     )
     assert function.encode(encoded) is encoded
     from_images, from_annotations = (
-        function(inputs, T, num_beams=3) for inputs in ({"images": images}, encoded)
+        function(inputs, dataclasses.replace(OPTIONS, num_beams=3))
+        for inputs in ({"images": images}, encoded)
     )
     np.testing.assert_array_equal(from_images["token_ids"], from_annotations["token_ids"])

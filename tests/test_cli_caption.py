@@ -81,10 +81,12 @@ def test_folder_and_picture_in_order(caption, tiny_preset, photos, tmp_path, cap
 
 def test_json_with_options(caption, tiny_preset, photos, capsys):
     options = ["--num-beams", 3, "--length-penalty", 0, "--max-length", 4, "--batch-size", 2]
+    options += ["--no-repeat-ngram-size", 1]
     assert caption(photos, "--json", "--all-beams", "--no-recursive", *options) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     paths = [photos / name for name in ("a.png", "b.jpg", "c.bmp", "d.png")]
-    beams = expected(tiny_preset, paths, num_beams=3, length_penalty=0, max_length=4)
+    settings = {"length_penalty": 0, "max_length": 4, "no_repeat_ngram_size": 1}
+    beams = expected(tiny_preset, paths, num_beams=3, **settings)
     assert [row["path"] for row in rows] == list(map(str, paths))
     for row, hypotheses in zip(rows, beams, strict=True):
         assert list(row) == ["path", "caption", "log_probability", "score", "alternatives"]

@@ -26,6 +26,7 @@ def captioner():
         {"num_beams": 3},
         {"num_beams": 4, "length_penalty": 0.0},
         {"num_beams": 2, "length_penalty": 2.0, "max_length": 4},
+        {"num_beams": 2, "no_repeat_ngram_size": 1},
     ],
 )
 def test_the_caption_is_what_generate_gives(captioner, settings):

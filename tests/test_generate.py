@@ -176,6 +176,19 @@ def test_length_penalty_reorders(captioner, paths):
     assert words(3.0) > words(0.0)
 
 
+@pytest.mark.parametrize("sampler", ["beam", "greedy", "random"])
+def test_no_word_twice(captioner, paths, sampler):
+    other = ImageCaptioner(captioner.backbone, captioner.preprocessor)
+    other.compile(sampler=sampler)
+
+    def repeated(size):
+        texts = other.generate(paths, capitalize=False, no_repeat_ngram_size=size)
+        return [len(words) - len(set(words)) for words in map(str.split, texts)]
+
+    assert sum(repeated(0)) > 0
+    assert repeated(1) == [0] * COUNT
+
+
 def test_sampler_of_compile(tiny_captioner, captioner, paths, captions):
     def generate(sampler, **options):
         other = ImageCaptioner(captioner.backbone, captioner.preprocessor)
@@ -300,12 +313,19 @@ def test_odd_pictures(captioner, kind):
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_beams": 0}, {"num_beams": 1.5}, {"max_length": 0}, {"max_length": -3}],
+    [
+        {"num_beams": 0},
+        {"num_beams": 1.5},
+        {"max_length": 0},
+        {"max_length": -3},
+        {"no_repeat_ngram_size": -1},
+        {"no_repeat_ngram_size": 1.5},
+    ],
     ids=str,
 )
 def test_bad_options(captioner, options):
     [name] = options
-    with pytest.raises(ValueError, match=f"`{name}` must be a positive int. Received: {name}="):
+    with pytest.raises(ValueError, match=f"`{name}` must be a positive int.* Received: {name}="):
         captioner.generate(picture(0), **options)
     with pytest.raises(ValueError, match=f"`{name}` must be a positive int"):
         captioner.generate_stream([picture(0)], **options)

@@ -105,7 +105,7 @@ NAMES = {
         "vgg_encoder",
     ],
     "preprocessing": ["CaptionImageConverter", "CaptionTokenizer", "ImageCaptionerPreprocessor"],
-    "search": ["CaptionSearch", "GenerateFunction", "beam_search"],
+    "search": ["CaptionSearch", "GenerateFunction", "SearchOptions", "beam_search"],
     "training": [
         "CaptionBatches",
         "CaptionCrossentropy",

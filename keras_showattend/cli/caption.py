@@ -24,6 +24,7 @@ from keras_showattend.cli.captioners import (
 )
 from keras_showattend.cli.console import PROGRAM, positive_int, say
 from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.engines.check import check_engine
 
 COLUMNS = ("path", "caption", "log_probability", "score")
@@ -76,15 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="openvino encodes pictures in 8-bit integers, for folders of hundreds and more: "
         'pip install "keras-showattend[openvino]" (default: %(default)s)',
     )
-    model.add_argument(
-        "--num-beams", type=positive_int, help="beams of the search, 1 for greedy (default: 5)"
-    )
-    model.add_argument(
-        "--length-penalty",
-        type=float,
-        help="rank beams by log-probability / length ** this (default: 0.9)",
-    )
-    model.add_argument("--max-length", type=positive_int, help="most words of a caption")
+    add_search_options(model)
     model.add_argument(
         "--batch-size",
         type=positive_int,
@@ -138,9 +131,9 @@ def _run(args, presets: list[str], paths: list[str], todo: list[str], output: Ou
         samples = () if args.engine == "keras" else _samples(captioner, paths)
         captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
     options = {
-        name: value
-        for name in ("num_beams", "length_penalty", "max_length", "batch_size", "all_beams")
-        if (value := getattr(args, name)) is not None
+        "batch_size": args.batch_size,
+        "all_beams": args.all_beams,
+        **search_options(args),
     }
     # Where captions run over the terminal, they are the progress.
     to_terminal = not args.output and sys.stdout.isatty()

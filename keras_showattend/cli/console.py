@@ -16,12 +16,23 @@ def say(message: str) -> None:
 
 def positive_int(text: str) -> int:
     """Reads an option's value that is a whole number of at least 1."""
+    return _int_from(1, text)
+
+
+def natural_int(text: str) -> int:
+    """Reads an option's value that is a whole number of at least 0."""
+    return _int_from(0, text)
+
+
+def _int_from(least: int, text: str) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text}")
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least {least}. Received: {text}"
+        )
     return value
 
 

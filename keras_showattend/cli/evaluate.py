@@ -15,8 +15,9 @@ from keras_showattend.cli.captioners import (
     require_single,
     resolve_presets,
 )
-from keras_showattend.cli.console import positive_int, say
+from keras_showattend.cli.console import say
 from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.cli.train_data import FORMATS, find_captions, read_captions
 
 
@@ -39,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", action="store_true", help="store the confidence's calibration in the preset"
     )
-    parser.add_argument("--num-beams", type=positive_int, help="1 for greedy (default: 5)")
-    parser.add_argument("--length-penalty", type=float, help="(default: 0.9)")
-    parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
+    add_search_options(parser)
     parser.add_argument("--metrics", nargs="+", help="(default: all that can be computed)")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     parser.add_argument(
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = read_captions(path, data_format, args)
     options = {
         key: value
-        for key in ("split", "num_beams", "length_penalty", "max_length", "metrics", "seed")
+        for key in ("split", "metrics", "seed")
         if (value := getattr(args, key)) is not None
     }
     results = []
@@ -77,7 +76,12 @@ def run(args: argparse.Namespace) -> int:
         captioner = load_captioner(folders)
         results.append(
             ev.evaluate_captions(
-                captioner, dataset, preset=name, feature_cache=args.feature_cache, **options
+                captioner,
+                dataset,
+                preset=name,
+                feature_cache=args.feature_cache,
+                **options,
+                **search_options(args),
             )
         )
     if args.compare:

@@ -7,8 +7,9 @@ import json
 import os
 
 from keras_showattend.cli.captioners import add_preset_option
-from keras_showattend.cli.console import positive_int, say
+from keras_showattend.cli.console import say
 from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.presets import resolve_preset
 
 ENDINGS = (".html", ".gif", ".png", ".json")
@@ -27,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--style", choices=("smooth", "grid"), default="smooth")
     parser.add_argument("--caption", help="explain this caption in place of a generated one")
-    parser.add_argument("--num-beams", type=positive_int, help="1 for greedy (default: 5)")
-    parser.add_argument("--length-penalty", type=float, help="(default: 0.9)")
-    parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
+    add_search_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,12 +40,9 @@ def run(args: argparse.Namespace) -> int:
     import_quietly("keras_showattend.explain")
     from keras_showattend.models import ImageCaptioner
 
-    options = {
-        key: value
-        for key in ("num_beams", "length_penalty", "max_length", "caption")
-        if (value := getattr(args, key)) is not None
-    }
-    explanation = ImageCaptioner.from_preset(preset).explain(args.image, **options)
+    explanation = ImageCaptioner.from_preset(preset).explain(
+        args.image, caption=args.caption, **search_options(args)
+    )
     for path in args.output:
         _write(explanation, path, args.style)
         say(f"wrote {path}")

@@ -15,8 +15,8 @@ import numpy as np
 
 from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.hiding import hide_annotations, hide_pixels
+from keras_showattend.evaluation.protocol import decoder_settings
 from keras_showattend.explain.explainer import explain
-from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
 
 LEVELS = ("image", "annotations")
 # Words that name nothing to be seen; kept apart, since most places serve them alike.
@@ -36,12 +36,10 @@ def attention_deletion(
     num_cells: int = 5,
     num_random: int = 1,
     num_images: int | None = 100,
-    num_beams: int | None = None,
-    length_penalty: float = DEFAULT_LENGTH_PENALTY,
-    max_length: int | None = None,
     num_samples: int = 1000,
     seed: int = 0,
     progress: Any = None,
+    **search_options: Any,
 ) -> dict[str, Any]:
     """Hides the places that each word attended to most, and others, and reads the word again.
 
@@ -63,10 +61,10 @@ def attention_deletion(
         num_cells: int. Cells hidden. Defaults to 5, a tenth of 7 x 7.
         num_random: int. Draws of random cells a word, averaged. Defaults to 1.
         num_images: int or None. Pictures drawn from the data set; None takes all.
-        num_beams, length_penalty, max_length: see `ImageCaptioner.generate`.
         num_samples: int. Resamples of the bootstrap over pictures.
         seed: int.
         progress: function called with (pictures done, all), or None.
+        **search_options: see `keras_showattend.explain.explain`.
 
     Returns:
         Dict for `json.dump`: `level`, `num_cells`, `num_places`, `num_images`, `num_words`;
@@ -88,12 +86,7 @@ def attention_deletion(
     count = min(num_images or len(dataset), len(dataset))
     chosen = np.sort(generator.choice(len(dataset), max(count, 2), replace=False))
     sources = [dataset[int(index)].image for index in chosen]
-    settings: dict[str, Any] = {
-        "num_beams": num_beams,
-        "length_penalty": length_penalty,
-        "max_length": max_length,
-    }
-    explanations = [explain(captioner, source, **settings) for source in sources]
+    explanations = [explain(captioner, source, **search_options) for source in sources]
     attended = [
         np.argsort(
             -e.attention_weights.reshape(len(e.words), rows * columns), axis=1, kind="stable"
@@ -134,7 +127,7 @@ def attention_deletion(
         "num_random": num_random,
         "num_words": len(words),
         "seed": seed,
-        "settings": settings,
+        "settings": decoder_settings(captioner, captioner.search_options(**search_options)),
         **{
             name: summarize(table[part], group_of[part], num_samples, seed)
             for name, part in parts.items()

@@ -17,7 +17,6 @@ from keras_showattend.evaluation.protocol import (
     versions,
 )
 from keras_showattend.metrics import METRIC_NAMES, bootstrap, diversity_report, score_details
-from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
 from keras_showattend.training.caption_scores import caption_dataset
 
 FORMAT = 1
@@ -30,9 +29,6 @@ def evaluate_captions(
     *,
     split: str | None = None,
     train_captions: Iterable[str] | None = None,
-    num_beams: int | None = None,
-    length_penalty: float = DEFAULT_LENGTH_PENALTY,
-    max_length: int | None = None,
     metrics: Sequence[str] | None = None,
     feature_cache: str | None = "auto",
     batch_size: int = 50,
@@ -40,6 +36,7 @@ def evaluate_captions(
     seed: int = 0,
     check_images: bool = True,
     preset: str | None = None,
+    **search_options: Any,
 ) -> dict[str, Any]:
     """Captions the images of a data set, scores the captions, and looks for self-deception.
 
@@ -50,7 +47,6 @@ def evaluate_captions(
         train_captions: captions of the training images: for the share of copies and for the
             constant-caption baseline. If None, those of the data set's split "train", if it has
             one and that is not what is evaluated.
-        num_beams, length_penalty, max_length: see `ImageCaptioner.generate`.
         metrics: names for `keras_showattend.metrics.score_captions`; None takes all that this
             machine can compute.
         feature_cache: folder of the feature cache, `"auto"`, or None to encode the images anew.
@@ -60,6 +56,8 @@ def evaluate_captions(
         check_images: bool. Whether the files of the other splits are read, to find images that
             are in two. Defaults to True.
         preset: str or None. Name under which the captioner is known, for the record.
+        **search_options: `max_length`, `num_beams`, `length_penalty` and
+            `no_repeat_ngram_size` of `ImageCaptioner.generate`.
 
     Returns:
         Dict for `json.dump`:
@@ -86,16 +84,14 @@ def evaluate_captions(
         train_captions = chain(*dataset.split("train").captions)
     train_captions = None if train_captions is None else list(train_captions)
 
-    settings = decoder_settings(captioner, num_beams, length_penalty, max_length)
+    settings = decoder_settings(captioner, captioner.search_options(**search_options))
     beams = caption_dataset(
         captioner,
         evaluated,
         feature_cache=feature_cache,
         batch_size=batch_size,
-        num_beams=num_beams,
-        length_penalty=length_penalty,
-        max_length=max_length,
         return_all_beams=True,
+        **search_options,
     )
     captions = {key: found[0].text for key, found in beams.items()}
     details = score_details(captions, references, metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -13,6 +14,7 @@ import keras_hub
 import numpy as np
 
 from keras_showattend.models.architecture import without_names
+from keras_showattend.search import SearchOptions
 
 PACKAGES = ("keras-showattend", "keras", "keras-hub", "numpy", "nltk", "pillow")
 TOKENIZER = (
@@ -38,11 +40,9 @@ def model_digest(captioner: Any) -> str:
     return digest.hexdigest()
 
 
-def decoder_settings(
-    captioner: Any, num_beams: int | None, length_penalty: float, max_length: int | None
-) -> dict[str, Any]:
+def decoder_settings(captioner: Any, options: SearchOptions) -> dict[str, Any]:
     """Settings of the search with which captions are made, None resolved to what it stands for."""
-    sampler = captioner.sampler
+    sampler, num_beams = captioner.sampler, options.num_beams
     if num_beams is not None or isinstance(sampler, keras_hub.samplers.BeamSampler):
         name = "beam"
         num_beams = sampler.num_beams if num_beams is None else num_beams
@@ -52,9 +52,8 @@ def decoder_settings(
         name, num_beams = type(sampler).__name__, None
     return {
         "search": "greedy" if num_beams == 1 else name,
+        **dataclasses.asdict(options),
         "num_beams": num_beams,
-        "length_penalty": float(length_penalty),
-        "max_length": max_length or captioner.preprocessor.sequence_length,
     }
 
 

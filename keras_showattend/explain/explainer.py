@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
-from keras_showattend.models.caption_generator import DEFAULT_LENGTH_PENALTY
 from keras_showattend.models.generation import CaptionHypothesis, hypotheses
 from keras_showattend.preprocessing.images import load_image
 
@@ -20,12 +19,10 @@ LONGEST_SIDE = 1024
 def explain(
     captioner: Any,
     image: Any,
-    num_beams: int | None = None,
-    length_penalty: float = DEFAULT_LENGTH_PENALTY,
-    max_length: int | None = None,
     *,
     caption: str | None = None,
     capitalize: bool = True,
+    **search_options: Any,
 ) -> Explanation:
     """Captions one picture and tells where each word looked and how sure it was.
 
@@ -35,11 +32,12 @@ def explain(
     Args:
         captioner: an `ImageCaptioner` with its preprocessor.
         image: one picture, as `ImageCaptioner.generate` takes them.
-        num_beams, length_penalty, max_length: see `ImageCaptioner.generate`.
         caption: str or None. A caption of yours, to be explained in place of a generated
             one: what the model thinks of those words. Words that it does not know are
             shown, and counted, as `<unk>`.
         capitalize: bool. Whether the caption begins with an upper-case letter.
+        **search_options: `max_length`, `num_beams`, `length_penalty` and
+            `no_repeat_ngram_size` of `ImageCaptioner.generate`.
 
     Returns:
         `Explanation`.
@@ -48,7 +46,7 @@ def explain(
         ImageError: if the picture cannot be read.
         ValueError: for a number of beams or words below 1, or several pictures at once.
     """
-    options = captioner._search_options(max_length, num_beams, length_penalty)
+    options = captioner.search_options(**search_options)
     preprocessor = captioner.preprocessor
     if isinstance(image, list | tuple | dict) or np.ndim(image) == 4:
         raise ValueError(
@@ -59,7 +57,7 @@ def explain(
     pixels = preprocessor.image_converter.load(image)
     images = preprocessor.image_converter.normalize(pixels[None])
     if caption is None:
-        outputs = captioner.make_generate_function()({"images": images}, **options)
+        outputs = captioner.make_generate_function()({"images": images}, options)
         beams = hypotheses(preprocessor, outputs, capitalize)[0]
         caption, token_ids = beams[0].text, _until_end(outputs["token_ids"][0, 0], preprocessor)
     else:
@@ -72,7 +70,7 @@ def explain(
     log_probability = float(replay["log_probabilities"].sum())
     length = max(len(token_ids), 1)
     if not beams:
-        score = log_probability / length ** options["length_penalty"]
+        score = log_probability / length**options.length_penalty
         beams = [CaptionHypothesis(caption, log_probability, score)]
     calibration = getattr(captioner, "calibration", None)
     crop = preprocessor.image_converter.crop_to_aspect_ratio

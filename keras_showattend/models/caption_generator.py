@@ -4,9 +4,7 @@ from typing import Any
 
 from keras_showattend.models.generation import dataset_sources, hypotheses, stream_hypotheses
 from keras_showattend.preprocessing.images import as_image_list
-from keras_showattend.search import GenerateFunction
-
-DEFAULT_LENGTH_PENALTY = 0.9
+from keras_showattend.search import GenerateFunction, SearchOptions
 
 
 class CaptionGenerator:
@@ -40,7 +38,8 @@ class CaptionGenerator:
         images,
         max_length=None,
         num_beams=None,
-        length_penalty=DEFAULT_LENGTH_PENALTY,
+        length_penalty=SearchOptions.length_penalty,
+        no_repeat_ngram_size=SearchOptions.no_repeat_ngram_size,
         *,
         return_all_beams=False,
         capitalize=True,
@@ -59,6 +58,8 @@ class CaptionGenerator:
                 `compile(sampler=)` says.
             length_penalty: float. Beams are ranked by log-probability divided by this
                 power of their length. Defaults to 0.9.
+            no_repeat_ngram_size: int. Size of the groups of words that a caption may not hold
+                twice: 2, the default, ends "a man in a hat and a hat"; 0 lets it.
             return_all_beams: bool. Whether all beams of an image are returned, best
                 first, each a `CaptionHypothesis(text, log_probability, score)`.
             capitalize: bool. Whether captions begin with an upper-case letter.
@@ -72,10 +73,15 @@ class CaptionGenerator:
             ImageError: if an image cannot be read; says which and what to do.
             ValueError: for a number of beams or words below 1.
         """
-        options = self._search_options(max_length, num_beams, length_penalty)
+        options = self.search_options(
+            max_length=max_length,
+            num_beams=num_beams,
+            length_penalty=length_penalty,
+            no_repeat_ngram_size=no_repeat_ngram_size,
+        )
         is_single = False
         if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
-            outputs = self.make_generate_function()(images, **options)
+            outputs = self.make_generate_function()(images, options)
             results = hypotheses(self.preprocessor, outputs, capitalize)
         else:
             if hasattr(images, "as_numpy_iterator"):
@@ -85,10 +91,10 @@ class CaptionGenerator:
             results = stream_hypotheses(
                 self,
                 sources,
+                options,
                 batch_size=batch_size,
                 on_error="raise",
                 capitalize=capitalize,
-                **options,
             )
         captions = [beams if return_all_beams else beams[0].text for beams in results]
         return captions[0] if is_single else captions
@@ -98,7 +104,8 @@ class CaptionGenerator:
         images,
         max_length=None,
         num_beams=None,
-        length_penalty=DEFAULT_LENGTH_PENALTY,
+        length_penalty=SearchOptions.length_penalty,
+        no_repeat_ngram_size=SearchOptions.no_repeat_ngram_size,
         *,
         capitalize=True,
         batch_size=16,
@@ -107,8 +114,8 @@ class CaptionGenerator:
 
         Args:
             images: iterable of single images; see `generate`.
-            max_length, num_beams, length_penalty, capitalize, batch_size: see
-                `generate`.
+            max_length, num_beams, length_penalty, no_repeat_ngram_size, capitalize, batch_size:
+                see `generate`.
 
         Yields:
             For each image, in order, a list of `CaptionHypothesis`, best first, or the
@@ -117,10 +124,15 @@ class CaptionGenerator:
         return stream_hypotheses(
             self,
             images,
+            self.search_options(
+                max_length=max_length,
+                num_beams=num_beams,
+                length_penalty=length_penalty,
+                no_repeat_ngram_size=no_repeat_ngram_size,
+            ),
             batch_size=batch_size,
             on_error="return",
             capitalize=capitalize,
-            **self._search_options(max_length, num_beams, length_penalty),
         )
 
     def evaluate_captions(self, dataset, **options):
@@ -139,18 +151,23 @@ class CaptionGenerator:
 
         return evaluate_captions(self, dataset, **options)
 
-    def _search_options(self, max_length, num_beams, length_penalty):
+    def search_options(self, max_length=None, **options):
+        """Settings of a search, those left out as `generate` has them.
+
+        Args:
+            max_length, **options: see `generate`.
+
+        Returns:
+            `SearchOptions`.
+
+        Raises:
+            ValueError: without a preprocessor, or for a value out of its range.
+        """
         if self.preprocessor is None:
             raise ValueError(
                 "`generate` needs a preprocessor to read images and write words. Give one to "
                 "the constructor. Received: preprocessor=None"
             )
-        max_length = self.preprocessor.sequence_length if max_length is None else max_length
-        for name, value in (("max_length", max_length), ("num_beams", num_beams)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"`{name}` must be a positive int. Received: {name}={value!r}")
-        return {
-            "max_length": max_length,
-            "num_beams": num_beams,
-            "length_penalty": float(length_penalty),
-        }
+        if max_length is None:
+            max_length = self.preprocessor.sequence_length
+        return SearchOptions(max_length, **options)

@@ -80,8 +80,8 @@ class ImageCaptioner(CaptionGenerator, TrainableCaptioner):
 
         Args:
             image: one image; see `generate`.
-            **options: `num_beams`, `length_penalty`, `max_length`, `capitalize` as for
-                `generate`, and `caption` to explain a sentence of yours.
+            **options: `num_beams`, `length_penalty`, `no_repeat_ngram_size`, `max_length`,
+                `capitalize` as for `generate`, and `caption` to explain a sentence of yours.
 
         Returns:
             `keras_showattend.explain.Explanation`, which plots itself; its caption is

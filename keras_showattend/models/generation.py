@@ -24,17 +24,17 @@ class CaptionHypothesis(NamedTuple):
     score: float
 
 
-def stream_hypotheses(captioner, sources, *, batch_size, on_error, capitalize, **search_options):
+def stream_hypotheses(captioner, sources, options, *, batch_size, on_error, capitalize):
     """Captions an iterable of pictures, one batch ahead of the model.
 
     Args:
         captioner: an `ImageCaptioner` with its preprocessor.
         sources: iterable of anything `load_image` takes.
+        options: `SearchOptions`.
         batch_size: int.
         on_error: `"raise"`, or `"return"` to give the `ImageError` of an unreadable
             picture in place of its captions and go on.
         capitalize: bool.
-        **search_options: `max_length`, `num_beams`, `length_penalty`.
 
     Yields:
         For each picture a list of `CaptionHypothesis`, best first, or an `ImageError`.
@@ -64,7 +64,7 @@ def stream_hypotheses(captioner, sources, *, batch_size, on_error, capitalize, *
             found = iter(())
             if readable:
                 images = preprocessor.image_converter.normalize(np.stack(readable))
-                outputs = generate({"images": images}, **search_options)
+                outputs = generate({"images": images}, options)
                 found = iter(hypotheses(preprocessor, outputs, capitalize))
             for pixels in loaded:
                 yield next(found) if isinstance(pixels, np.ndarray) else pixels

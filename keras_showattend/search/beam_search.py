@@ -2,8 +2,7 @@
 
 from keras import ops
 
-# Added to log-probabilities that must never win; finite, so that 0 * it stays a number.
-IMPOSSIBLE = -1e9
+from keras_showattend.search.penalties import IMPOSSIBLE, penalize, penalize_repetition
 
 
 def beam_search(
@@ -19,6 +18,7 @@ def beam_search(
     pad_id,
     forbidden_ids=(),
     length_penalty=0.0,
+    no_repeat_ngram_size=0,
 ):
     """Finds the most probable captions, several at a time.
 
@@ -43,6 +43,8 @@ def beam_search(
         pad_id: int. Token that fills ended captions.
         forbidden_ids: tokens that are never generated.
         length_penalty: float. 0 ranks by log-probability, which favours short captions.
+        no_repeat_ngram_size: int. Size of the n-grams that no caption may hold twice; see
+            `penalize_repetition`. 0 for none.
 
     Returns:
         Dict, best beam first: `token_ids` int32[B, K, T], `log_probabilities`
@@ -69,6 +71,9 @@ def beam_search(
     def advance(time, tokens, last, log_probs, finished, lengths, states):
         logits, states = step(ops.reshape(last, (-1,)), states)
         words = ops.log_softmax(ops.cast(logits, "float32"), axis=-1) + forbidden
+        if no_repeat_ngram_size:
+            rows = ops.reshape(tokens, (-1, max_length))
+            words = words + penalize_repetition(rows, time, no_repeat_ngram_size, vocabulary_size)
         words = ops.reshape(words, (-1, num_beams, vocabulary_size))
         words = ops.where(ops.expand_dims(finished, -1), frozen, words)
         total = ops.reshape(
@@ -102,20 +107,3 @@ def beam_search(
         "log_probabilities": ops.take_along_axis(log_probs, order, axis=1),
         "scores": scores,
     }
-
-
-def penalize(token_ids, vocabulary_size):
-    """What to add to log-probabilities or logits so that some tokens never win.
-
-    Args:
-        token_ids: iterable of int.
-        vocabulary_size: int. V.
-
-    Returns:
-        float32[V], `IMPOSSIBLE` at those tokens and 0 elsewhere.
-    """
-    ids = ops.arange(vocabulary_size)
-    penalties = ops.zeros((vocabulary_size,), "float32")
-    for token_id in token_ids:
-        penalties = ops.where(ops.equal(ids, token_id), IMPOSSIBLE, penalties)
-    return penalties

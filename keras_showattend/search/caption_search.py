@@ -20,7 +20,7 @@ class CaptionSearch(keras.Model):
         max_length: int. Most steps T of a caption.
         num_beams: int. Beams K of the beam search, where 1 is greedy search, or captions K
             drawn for each image.
-        length_penalty: float; see `beam_search`.
+        length_penalty, no_repeat_ngram_size: see `beam_search`.
         sampler: a `keras_hub.samplers.Sampler`, or None for beam search.
 
     Call arguments:
@@ -32,13 +32,22 @@ class CaptionSearch(keras.Model):
     """
 
     def __init__(
-        self, backbone, tokenizer, *, max_length, num_beams=1, length_penalty=0.0, sampler=None
+        self,
+        backbone,
+        tokenizer,
+        *,
+        max_length,
+        num_beams=1,
+        length_penalty=0.0,
+        no_repeat_ngram_size=0,
+        sampler=None,
     ):
         super().__init__(name="caption_search")
         self.backbone = backbone
         self.max_length = max_length
         self.num_beams = num_beams
         self.length_penalty = length_penalty
+        self.no_repeat_ngram_size = no_repeat_ngram_size
         self.sampler = sampler
         # Keras hands the random state of a sampler through compiled calls only if it
         # finds it among the model's variables.
@@ -68,6 +77,7 @@ class CaptionSearch(keras.Model):
             "end_id": self.end_id,
             "pad_id": self.pad_id,
             "forbidden_ids": self.forbidden_ids,
+            "no_repeat_ngram_size": self.no_repeat_ngram_size,
         }
         if self.sampler is None:
             return beam_search(

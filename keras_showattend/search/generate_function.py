@@ -1,5 +1,7 @@
 """The compiled encoder and searches of one captioner."""
 
+import dataclasses
+
 import keras
 import keras_hub
 import numpy as np
@@ -38,32 +40,30 @@ class GenerateFunction:
         self._searches = {}
         self._seen = set()
 
-    def __call__(self, inputs, max_length, num_beams=None, length_penalty=0.0):
+    def __call__(self, inputs, options):
         """Runs one batch.
 
         Args:
             inputs: dict with `images` float32[B, H, W, 3] or `annotations` float[B, L, D].
-            max_length: int.
-            num_beams: int, or None for what the sampler says.
-            length_penalty: float.
+            options: `SearchOptions`.
 
         Returns:
             Dict of NumPy arrays; see `CaptionSearch`.
         """
-        sampler = self.sampler
+        sampler, num_beams = self.sampler, options.num_beams
         if num_beams is not None:
             sampler = None
         elif isinstance(sampler, keras_hub.samplers.BeamSampler):
             num_beams, sampler = sampler.num_beams, None
         elif isinstance(sampler, keras_hub.samplers.GreedySampler):
             sampler, num_beams = None, 1
-        settings = (max_length, num_beams, length_penalty, sampler is None)
+        options = dataclasses.replace(options, num_beams=num_beams or 1)
         rows = _num_rows(inputs)
         if keras.backend.backend() == "jax":
             # Every number of rows is compiled anew, which takes seconds.
             inputs = _pad_rows(inputs, 1 << (rows - 1).bit_length())
         inputs = self.encode(inputs)
-        search = self._search(settings, sampler, inputs)
+        search = self._search(options, sampler, inputs)
         is_xla = keras.backend.backend() == "tensorflow" and search.jit_compile
         if is_xla and rows == 1 and num_beams == 1:
             # XLA multiplies a single row by a matrix at a third of the speed of two.
@@ -90,36 +90,31 @@ class GenerateFunction:
             self._encoder = KerasEncoder(self.backbone.image_encoder, **self.compile_options)
         return {"annotations": self._encoder(inputs["images"])}
 
-    def _search(self, settings, sampler, inputs):
-        options = self.compile_options
+    def _search(self, options, sampler, inputs):
+        compile_options = self.compile_options
         # Compiling takes XLA a second for each number of rows. One picture, or the rest of
         # a folder, is captioned before that.
-        key = (*settings, _num_rows(inputs))
+        settings = (options, sampler is None)
+        key: tuple = (*settings, _num_rows(inputs))
         is_new = key not in self._seen
         self._seen.add(key)
         may_compile = (
             keras.backend.backend() == "tensorflow"
-            and options["jit_compile"] == "auto"
-            and not options["run_eagerly"]
+            and compile_options["jit_compile"] == "auto"
+            and not compile_options["run_eagerly"]
             and sampler is None
             # With other inputs there are convolutions in the search.
             and "annotations" in inputs
         )
         if may_compile and not is_new:
-            options = {**options, "jit_compile": True}
+            compile_options = {**compile_options, "jit_compile": True}
         else:
             key = settings
         if key not in self._searches:
-            max_length, num_beams, length_penalty, _ = settings
             search = CaptionSearch(
-                self.backbone,
-                self.tokenizer,
-                max_length=max_length,
-                num_beams=num_beams or 1,
-                length_penalty=length_penalty,
-                sampler=sampler,
+                self.backbone, self.tokenizer, sampler=sampler, **dataclasses.asdict(options)
             )
-            search.compile(**options)
+            search.compile(**compile_options)
             self._searches[key] = search
         return self._searches[key]
 

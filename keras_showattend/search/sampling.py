@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_showattend.search.beam_search import penalize
+from keras_showattend.search.penalties import penalize, penalize_repetition
 
 
 def sample_captions(
@@ -17,6 +17,7 @@ def sample_captions(
     end_id,
     pad_id,
     forbidden_ids=(),
+    no_repeat_ngram_size=0,
     model=None,
 ):
     """Draws one caption a row.
@@ -29,8 +30,8 @@ def sample_captions(
         states: list of float[R, N] before the first word.
         num_rows: int or int32 scalar tensor. Number R of captions.
         sampler: a `keras_hub.samplers.Sampler` that defines `get_next_token`.
-        vocabulary_size, max_length, start_id, end_id, pad_id, forbidden_ids: see
-            `beam_search`.
+        vocabulary_size, max_length, start_id, end_id, pad_id, forbidden_ids,
+            no_repeat_ngram_size: see `beam_search`.
         model: the `keras.Model` whose weights `step` uses; JAX wants to know it.
 
     Returns:
@@ -45,7 +46,12 @@ def sample_captions(
     def advance(time, tokens, last, log_probs, finished, lengths, states):
         logits, states = step(last, states)
         logits = ops.cast(logits, "float32")
-        choice = sampler.get_next_token(sampler.compute_probabilities(logits + forbidden))
+        allowed = logits + forbidden
+        if no_repeat_ngram_size:
+            allowed = allowed + penalize_repetition(
+                tokens, time, no_repeat_ngram_size, vocabulary_size
+            )
+        choice = sampler.get_next_token(sampler.compute_probabilities(allowed))
         choice = ops.cast(choice, "int32")
         words = ops.take_along_axis(
             ops.log_softmax(logits, axis=-1), ops.expand_dims(choice, -1), axis=-1

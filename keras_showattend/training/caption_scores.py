@@ -32,7 +32,7 @@ class CaptionScores(keras.callbacks.Callback):
         feature_cache: as for `ImageCaptioner.fit`.
         batch_size: int. Images captioned together.
         frequency: int. Epochs between two scorings.
-        **generate_options: `num_beams`, `length_penalty`, `max_length`.
+        **generate_options: `num_beams`, `length_penalty`, `no_repeat_ngram_size`, `max_length`.
 
     Raises:
         ValueError: if `monitor` is not among `scores`, or `filepath` has another ending.

@@ -1,0 +1,60 @@
+"""What keeps words out of captions: numbers to be added to their log-probabilities."""
+
+from keras import ops
+
+# Never wins; finite, so that 0 * it stays a number.
+IMPOSSIBLE = -1e9
+
+
+def penalize(token_ids, vocabulary_size):
+    """What to add to log-probabilities or logits so that some tokens never win.
+
+    Args:
+        token_ids: iterable of int.
+        vocabulary_size: int. V.
+
+    Returns:
+        float32[V], `IMPOSSIBLE` at those tokens and 0 elsewhere.
+    """
+    ids = ops.arange(vocabulary_size)
+    penalties = ops.zeros((vocabulary_size,), "float32")
+    for token_id in token_ids:
+        penalties = ops.where(ops.equal(ids, token_id), IMPOSSIBLE, penalties)
+    return penalties
+
+
+def penalize_repetition(token_ids, time, ngram_size, vocabulary_size):
+    """What to add so that no caption says the same n words in a row a second time.
+
+    Source: Paulus et al. 2018 (arXiv 1705.04304), section 2.5, with three words in summaries.
+
+    Args:
+        token_ids: int32[R, T]. Captions so far.
+        time: int or int32 scalar tensor. Number of tokens that each has; what follows them
+            is not read.
+        ngram_size: int, 1 or more. Number n of words.
+        vocabulary_size: int. V.
+
+    Returns:
+        float32[R, V], `IMPOSSIBLE` or less at the tokens that would complete a repetition,
+        0 elsewhere.
+    """
+    rows, length = ops.shape(token_ids)
+    count = length - ngram_size + 1
+    if count < 1:
+        return ops.zeros((rows, vocabulary_size), "float32")
+    # An n-gram that begins at i is there once its last token, at i + n - 1, is.
+    repeats = ops.arange(count) + ngram_size - 1 < time
+    repeats = ops.broadcast_to(repeats, (rows, count))
+    for offset in range(ngram_size - 1):
+        latest = ops.maximum(time - ngram_size + 1 + offset, 0)
+        latest = ops.take(token_ids, ops.expand_dims(latest, 0), axis=1)
+        same = ops.equal(token_ids[:, offset : offset + count], latest)
+        repeats = ops.logical_and(repeats, same)
+    row = ops.broadcast_to(ops.expand_dims(ops.arange(rows), 1), (rows, count))
+    places = ops.stack([row, ops.cast(token_ids[:, ngram_size - 1 :], row.dtype)], axis=-1)
+    return ops.scatter(
+        ops.reshape(places, (-1, 2)),
+        ops.reshape(ops.where(repeats, IMPOSSIBLE, 0.0), (-1,)),
+        (rows, vocabulary_size),
+    )
