@@ -256,6 +256,7 @@ def test_comparison_of_two(captioner, dataset, evaluation):
     assert compare_evaluations(evaluation, shuffled, num_samples=50) == comparison
     same = compare_evaluations(evaluation, evaluation, num_samples=20)
     assert same["same_captions"] == 1
+    assert same["presets"] == ["tiny (first)", "tiny (second)"]
     assert all("no clear difference" in text for text in same["verdicts"])
 
 

@@ -33,8 +33,8 @@ def compare_evaluations(
     Returns:
         Dict for `json.dump`: `scores`: metric name -> `first`, `second`, `difference` (second
         less first), `low` and `high` of its 95 % interval, `p_value` (two-sided); `diversity`:
-        name -> `first`, `second`; `num_images`; `presets`: the two names; `same_captions`: share
-        of images for which both say the same; `verdicts`: list of str in words; `warnings`:
+        name -> `first`, `second`; `num_images`; `presets`: the two names, with "(first)" and
+        "(second)" if they are one; `same_captions`: share of images for which both say the same; `verdicts`: list of str in words; `warnings`:
         list of str, settings in which the two differ.
 
     Raises:
@@ -78,6 +78,9 @@ def compare_evaluations(
         side["protocol"]["preset"] or label
         for side, label in zip(sides, ("the first", "the second"), strict=True)
     ]
+    if presets[0] == presets[1]:
+        # One captioner with two settings of the search: verdicts must say which is better.
+        presets = [f"{presets[0]} ({label})" for label in ("first", "second")]
     return {
         "presets": presets,
         "num_images": len(ordered),
