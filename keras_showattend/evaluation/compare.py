@@ -34,8 +34,8 @@ def compare_evaluations(
         Dict for `json.dump`: `scores`: metric name -> `first`, `second`, `difference` (second
         less first), `low` and `high` of its 95 % interval, `p_value` (two-sided); `diversity`:
         name -> `first`, `second`; `num_images`; `presets`: the two names, with "(first)" and
-        "(second)" if they are one; `same_captions`: share of images for which both say the same; `verdicts`: list of str in words; `warnings`:
-        list of str, settings in which the two differ.
+        "(second)" if they are one; `same_captions`: share of images for which both say the same;
+        `verdicts`: list of str in words; `warnings`: list of str, settings in which the two differ.
 
     Raises:
         ValueError: if images or references differ.
