@@ -10,7 +10,6 @@ import platform
 from typing import Any
 
 import keras
-import keras_hub
 import numpy as np
 
 from keras_showattend.models.architecture import without_names
@@ -42,18 +41,11 @@ def model_digest(captioner: Any) -> str:
 
 def decoder_settings(captioner: Any, options: SearchOptions) -> dict[str, Any]:
     """Settings of the search with which captions are made, None resolved to what it stands for."""
-    sampler, num_beams = captioner.sampler, options.num_beams
-    if num_beams is not None or isinstance(sampler, keras_hub.samplers.BeamSampler):
-        name = "beam"
-        num_beams = sampler.num_beams if num_beams is None else num_beams
-    elif isinstance(sampler, keras_hub.samplers.GreedySampler):
-        name, num_beams = "greedy", 1
-    else:
-        name, num_beams = type(sampler).__name__, None
+    options, sampler = options.resolve(captioner.sampler)
+    name = "beam" if sampler is None else type(sampler).__name__
     return {
-        "search": "greedy" if num_beams == 1 else name,
+        "search": "greedy" if options.num_beams == 1 else name,
         **dataclasses.asdict(options),
-        "num_beams": num_beams,
     }
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import keras_hub
 import numpy as np
 
 from keras_showattend.engines import KerasEncoder
@@ -50,14 +49,7 @@ class GenerateFunction:
         Returns:
             Dict of NumPy arrays; see `CaptionSearch`.
         """
-        sampler, num_beams = self.sampler, options.num_beams
-        if num_beams is not None:
-            sampler = None
-        elif isinstance(sampler, keras_hub.samplers.BeamSampler):
-            num_beams, sampler = sampler.num_beams, None
-        elif isinstance(sampler, keras_hub.samplers.GreedySampler):
-            sampler, num_beams = None, 1
-        options = dataclasses.replace(options, num_beams=num_beams or 1)
+        options, sampler = options.resolve(self.sampler)
         rows = _num_rows(inputs)
         if keras.backend.backend() == "jax":
             # Every number of rows is compiled anew, which takes seconds.
@@ -65,7 +57,7 @@ class GenerateFunction:
         inputs = self.encode(inputs)
         search = self._search(options, sampler, inputs)
         is_xla = keras.backend.backend() == "tensorflow" and search.jit_compile
-        if is_xla and rows == 1 and num_beams == 1:
+        if is_xla and rows == 1 and options.num_beams == 1:
             # XLA multiplies a single row by a matrix at a third of the speed of two.
             inputs = _pad_rows(inputs, 2)
         outputs = search.predict_on_batch(inputs)
@@ -94,8 +86,7 @@ class GenerateFunction:
         compile_options = self.compile_options
         # Compiling takes XLA a second for each number of rows. One picture, or the rest of
         # a folder, is captioned before that.
-        settings = (options, sampler is None)
-        key: tuple = (*settings, _num_rows(inputs))
+        key = (options, _num_rows(inputs))
         is_new = key not in self._seen
         self._seen.add(key)
         may_compile = (
@@ -109,11 +100,10 @@ class GenerateFunction:
         if may_compile and not is_new:
             compile_options = {**compile_options, "jit_compile": True}
         else:
-            key = settings
+            key = (options, None)
         if key not in self._searches:
-            search = CaptionSearch(
-                self.backbone, self.tokenizer, sampler=sampler, **dataclasses.asdict(options)
-            )
+            settings = dataclasses.asdict(options) | {"num_beams": options.num_beams or 1}
+            search = CaptionSearch(self.backbone, self.tokenizer, sampler=sampler, **settings)
             search.compile(**compile_options)
             self._searches[key] = search
         return self._searches[key]

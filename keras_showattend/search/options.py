@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import keras_hub
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
@@ -34,3 +36,21 @@ class SearchOptions:
                 f"themselves. Received: no_repeat_ngram_size={size!r}"
             )
         object.__setattr__(self, "length_penalty", float(self.length_penalty))
+
+    def resolve(self, sampler):
+        """What `num_beams=None` stands for.
+
+        Args:
+            sampler: the `keras_hub.samplers.Sampler` of `compile`.
+
+        Returns:
+            Tuple of `SearchOptions` with a number of beams and None, or, where captions are
+            drawn, of the options as they are and the sampler.
+        """
+        if self.num_beams is not None:
+            return self, None
+        if isinstance(sampler, keras_hub.samplers.BeamSampler):
+            return dataclasses.replace(self, num_beams=sampler.num_beams), None
+        if isinstance(sampler, keras_hub.samplers.GreedySampler):
+            return dataclasses.replace(self, num_beams=1), None
+        return self, sampler
