@@ -11,8 +11,8 @@ import argparse
 import pathlib
 
 from keras_showattend import metrics, read_flickr8k
-from keras_showattend.models import train_captioner
-from keras_showattend.training import caption_dataset, load_recipes
+from keras_showattend.recipes import load_recipes, train_captioner
+from keras_showattend.search import caption_dataset
 
 RECIPE = "vgg16_gru_flickr8k"
 

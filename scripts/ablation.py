@@ -94,8 +94,7 @@ def claimed(folder):
 def train(base, changes, seed, folder, args):
     """The captioner of a run, or None while those that it needs are not there."""
     from keras_showattend import CaptionerEnsemble, ImageCaptioner
-    from keras_showattend.models import train_captioner
-    from keras_showattend.training import Recipe
+    from keras_showattend.recipes import Recipe, train_captioner
 
     values = {key: value for key, value in changes.items() if key not in RELATIONS}
     start = teacher = None
@@ -163,7 +162,7 @@ def score(captioner, owner, feature_dtype, args):
         args: of the command line.
     """
     from keras_showattend import ImageCaptioner, metrics
-    from keras_showattend.training import caption_dataset
+    from keras_showattend.search import caption_dataset
 
     _, dev = splits(args.data)
     owner.backbone.image_encoder.trainable = False

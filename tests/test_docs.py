@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_pictures import CAPTIONS, save_picture
 
-from keras_showattend import presets
+from keras_showattend.presets import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,7 +37,7 @@ def work(tmp_path, bundle, monkeypatch):
         csv.writer(file).writerows([("image", "caption"), *rows])
     write_flickr8k(tmp_path / "flickr8k")
     shutil.copytree(bundle / PRESET, tmp_path / "my_captioner")
-    monkeypatch.setattr(presets, "BUNDLED", bundle)
+    monkeypatch.setattr(registry, "BUNDLED", bundle)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -28,6 +28,7 @@ NAMES = {
         "average_captioners",
         "create_captioner",
         "data",
+        "encoders",
         "evaluation",
         "explain",
         "hub",
@@ -39,6 +40,7 @@ NAMES = {
         "read_captions_file",
         "read_coco",
         "read_flickr8k",
+        "recipes",
         "search",
         "training",
     ],
@@ -71,7 +73,8 @@ NAMES = {
         "fit_calibration",
         "load_calibration",
     ],
-    "hub": ["HubError", "check_preset", "download_preset", "model_card", "push_to_hub"],
+    "encoders": ["vgg_encoder"],
+    "hub": ["HubError", "download_preset", "model_card", "push_to_hub"],
     "layers": ["AdditiveAttention", "CaptionDecoder", "CaptionDecoderCell", "ImageEncoder"],
     "metrics": [
         "METRIC_NAMES",
@@ -92,34 +95,65 @@ NAMES = {
         "tokenize",
     ],
     "models": [
-        "CaptionHypothesis",
         "CaptionerEnsemble",
-        "Distillation",
         "ImageCaptioner",
         "ShowAttendBackbone",
         "average_captioners",
         "create_captioner",
-        "grow_vgg19",
-        "train_captioner",
-        "untrained_captioner",
-        "vgg_encoder",
     ],
     "preprocessing": ["CaptionImageConverter", "CaptionTokenizer", "ImageCaptionerPreprocessor"],
-    "search": ["CaptionSearch", "GenerateFunction", "SearchOptions", "beam_search"],
+    "presets": [
+        "Preset",
+        "bundled_presets",
+        "cache_directory",
+        "check_preset",
+        "list_presets",
+        "preset_names",
+        "register_preset",
+        "resolve_preset",
+    ],
+    "recipes": [
+        "Recipe",
+        "grow_vgg19",
+        "load_recipes",
+        "train_captioner",
+        "untrained_captioner",
+    ],
+    "search": [
+        "CaptionHypothesis",
+        "CaptionSearch",
+        "GenerateFunction",
+        "SearchOptions",
+        "beam_search",
+        "caption_dataset",
+    ],
     "training": [
         "CaptionBatches",
         "CaptionCrossentropy",
         "CaptionScores",
+        "Distillation",
         "ImageInputs",
-        "Recipe",
         "ScheduledSampling",
         "SelfCritical",
         "SoftTargets",
-        "caption_dataset",
         "distillation_loss",
         "doubly_stochastic_penalty",
-        "load_recipes",
     ],
+}
+
+
+# From where a name was in version 0.1.0 to where it is.
+MOVED = {
+    "hub.check_preset": "presets",
+    "models.CaptionHypothesis": "search",
+    "models.Distillation": "training",
+    "models.grow_vgg19": "recipes",
+    "models.train_captioner": "recipes",
+    "models.untrained_captioner": "recipes",
+    "models.vgg_encoder": "encoders",
+    "training.Recipe": "recipes",
+    "training.caption_dataset": "search",
+    "training.load_recipes": "recipes",
 }
 
 
@@ -133,6 +167,14 @@ def test_names(name):
     assert sorted(package.__all__) == sorted(NAMES[name])
     for public in NAMES[name]:
         assert getattr(package, public) is not None
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_moved_names(old):
+    package, name = old.split(".")
+    with pytest.warns(DeprecationWarning, match=f"Import it from `keras_showattend.{MOVED[old]}`"):
+        found = getattr(module(package), name)
+    assert found is getattr(module(MOVED[old]), name)
 
 
 def test_no_package_is_left_out():

@@ -45,7 +45,7 @@ def recipes_from(args: argparse.Namespace) -> list:
         OSError: if it cannot be read.
     """
     recipe = _recipe_class()
-    from keras_showattend.training.recipe import load_recipes
+    from keras_showattend.recipes.recipe import load_recipes
 
     stages = load_recipes(args.recipe) if args.recipe else [recipe()]
     names = [field.name for field in dataclasses.fields(recipe)]
@@ -54,8 +54,8 @@ def recipes_from(args: argparse.Namespace) -> list:
 
 
 def _recipe_class():
-    import_quietly("keras_showattend.training.recipe")
-    from keras_showattend.training.recipe import Recipe
+    import_quietly("keras_showattend.recipes.recipe")
+    from keras_showattend.recipes.recipe import Recipe
 
     return Recipe
 

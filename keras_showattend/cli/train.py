@@ -119,8 +119,8 @@ def interrupted(args: argparse.Namespace) -> str:
 
 def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float]:
     from keras_showattend import CaptionerEnsemble, ImageCaptioner, metrics
-    from keras_showattend.models import train_captioner
-    from keras_showattend.training import caption_dataset
+    from keras_showattend.recipes import train_captioner
+    from keras_showattend.search import caption_dataset
 
     captioner = train_captioner(
         train,

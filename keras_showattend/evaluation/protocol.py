@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_showattend.models.architecture import without_names
+from keras_showattend._config import without_names
 from keras_showattend.search import SearchOptions
 
 PACKAGES = ("keras-showattend", "keras", "keras-hub", "numpy", "nltk", "pillow")

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
-from keras_showattend.models.generation import CaptionHypothesis, hypotheses
 from keras_showattend.preprocessing.images import load_image
+from keras_showattend.search.generation import CaptionHypothesis, hypotheses
 
 # Longest side, in pixels, of the picture that an explanation keeps.
 LONGEST_SIDE = 1024

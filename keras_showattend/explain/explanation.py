@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_showattend.models.generation import CaptionHypothesis
+from keras_showattend.search.generation import CaptionHypothesis
 
 
 @dataclass(frozen=True, eq=False)

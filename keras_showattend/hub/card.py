@@ -9,8 +9,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from keras_showattend.hub import files
 from keras_showattend.hub.card_text import GENERATED, body
+from keras_showattend.presets import files
 
 # `keras-hub` would have the Hub print KerasHub's text example, which knows neither the
 # import that registers our classes nor pictures. A name that the Hub does not know shows

@@ -5,7 +5,7 @@ import re
 
 import h5py
 
-from keras_showattend.hub import files
+from keras_showattend.presets import files
 
 _TOKENS = re.compile(
     r"\b(hf_[A-Za-z]{30,}|gh[pousr]_\w{30,}|github_pat_\w{30,}|sk-[\w-]{30,}|AKIA[A-Z0-9]{16}"

@@ -6,10 +6,10 @@ import pathlib
 import huggingface_hub
 
 import keras_showattend
-from keras_showattend.hub import files
 from keras_showattend.hub.errors import HubError, explained
-from keras_showattend.hub.files import REQUIRED_FILES
-from keras_showattend.hub.trust import check_preset, check_small_files
+from keras_showattend.presets import files
+from keras_showattend.presets.files import REQUIRED_FILES
+from keras_showattend.presets.trust import check_preset, check_small_files
 
 PREFIX = "hf://"
 _OUR_BACKBONE = "keras_showattend>ShowAttendBackbone"

@@ -11,11 +11,11 @@ from typing import Any
 import huggingface_hub
 
 import keras_showattend
-from keras_showattend.hub import files
 from keras_showattend.hub.card import model_card, read_evaluation
 from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.hub.leaks import find_leaks
-from keras_showattend.hub.trust import check_preset
+from keras_showattend.presets import files
+from keras_showattend.presets.trust import check_preset
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_showattend.models.architecture import without_names
+from keras_showattend._config import without_names
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.members import as_shares, load_members

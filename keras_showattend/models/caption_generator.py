@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from keras_showattend.models.generation import dataset_sources, hypotheses, stream_hypotheses
 from keras_showattend.preprocessing.images import as_image_list
 from keras_showattend.search import GenerateFunction, SearchOptions
+from keras_showattend.search.generation import dataset_sources, hypotheses, stream_hypotheses
 
 
 class CaptionGenerator:

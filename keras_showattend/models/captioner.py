@@ -7,9 +7,9 @@ import keras
 from keras_showattend.engines.check import check_engine
 from keras_showattend.engines.encoders import MIN_SAMPLES, KerasEncoder, OpenVinoEncoder
 from keras_showattend.models.caption_generator import CaptionGenerator
-from keras_showattend.models.saving import save_preset
 from keras_showattend.models.trainable import TrainableCaptioner
 from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.presets.saving import save_preset
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")

@@ -2,12 +2,12 @@
 
 import keras
 
+from keras_showattend.encoders.vgg import PIXEL_OFFSET, vgg_encoder
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.layers.decoder_cell import CELLS
 from keras_showattend.layers.image_encoder import dtype_policy_scope
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
-from keras_showattend.models.vgg import PIXEL_OFFSET, vgg_encoder
 from keras_showattend.preprocessing import CaptionImageConverter, ImageCaptionerPreprocessor
 
 

@@ -5,12 +5,12 @@ import keras_hub
 
 from keras_showattend.data.features import FeatureCache, open_cache
 from keras_showattend.models.backbone import ShowAttendBackbone
-from keras_showattend.models.training_batches import training_batches
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
 from keras_showattend.training.scheduled_sampling import ScheduledSampling
 from keras_showattend.training.self_critical_loop import fit_self_critical
+from keras_showattend.training.training_batches import training_batches
 
 
 class TrainableCaptioner(keras_hub.models.CausalLM):

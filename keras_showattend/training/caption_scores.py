@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_showattend import metrics
+from keras_showattend.search.generation import caption_dataset
 
 
 class CaptionScores(keras.callbacks.Callback):
@@ -127,32 +128,3 @@ class CaptionScores(keras.callbacks.Callback):
 
 def _record_path(filepath):
     return filepath.with_name(filepath.name.removesuffix(".weights.h5") + ".json")
-
-
-def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, **options):
-    """Captions every image of a dataset.
-
-    Args:
-        captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
-        dataset: a `CaptionDataset`.
-        feature_cache: as for `ImageCaptioner.fit`.
-        batch_size: int.
-        **options: of `ImageCaptioner.generate`.
-
-    Returns:
-        Dict from image id to caption.
-    """
-    features = captioner.cached_features(dataset.images, feature_cache)
-    if features is None:
-        texts = captioner.generate(dataset.images, batch_size=batch_size, **options)
-        return dict(zip(dataset.ids, texts, strict=True))
-    texts = []
-    for start in range(0, len(dataset), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(dataset)))
-        inputs = keras.tree.map_structure(_in_float32, features.gather(rows))
-        texts += captioner.generate({features.input_name: inputs}, **options)
-    return dict(zip(dataset.ids, texts, strict=True))
-
-
-def _in_float32(features):
-    return features.astype("float32")

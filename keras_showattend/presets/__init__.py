@@ -1,0 +1,17 @@
+"""The presets: which there are, what their files are, and whether they are safe to load."""
+
+from keras_showattend._lazy import lazy_names
+
+_NAMES = {
+    "Preset": "registry",
+    "bundled_presets": "registry",
+    "cache_directory": "registry",
+    "check_preset": "trust",
+    "list": "registry",
+    "list_presets": "registry",
+    "preset_names": "registry",
+    "register_preset": "registry",
+    "resolve_preset": "resolve",
+}
+__all__ = [name for name in _NAMES if name != "list"]
+__getattr__ = lazy_names(__name__, _NAMES)

@@ -1,0 +1,200 @@
+"""What a preset must not contain: loading one from a stranger runs none of their code.
+
+Keras builds objects from the names in a preset's JSON files, and reads arrays from its
+weights. Both are looked at here before Keras sees them. Keras is not imported.
+"""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from keras_showattend.presets import files
+from keras_showattend.presets.files import PRESET_FORMAT, REQUIRED_FILES
+from keras_showattend.presets.trust_config import check_config
+
+LARGEST_JSON = 10 * 2**20
+LARGEST_VOCABULARY = 50 * 2**20
+DEEPEST_JSON = 64
+_MOST_ASSETS = 1000
+# Formats that run code, or may, when the usual tools open them.
+_PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".bin", ".ckpt", ".npz")
+_ARRAY_MAGIC = b"\x93NUMPY"
+
+
+def check_preset(folder: str | os.PathLike) -> None:
+    """Refuses a preset folder that is incomplete, newer, or could do harm when loaded.
+
+    Args:
+        folder: path of a preset folder.
+
+    Raises:
+        ValueError: if a file is missing or too large; if it is of a newer format; if a
+            file is a link out of the folder or a pickle; if a JSON file is not JSON, names
+            a class that does not belong to a captioner, a path or a size beyond reason; if
+            a weights file is not HDF5 or points at other files.
+    """
+    root = pathlib.Path(folder)
+    check_small_files(root)
+    missing = [name for name in REQUIRED_FILES if not (root / name).is_file()]
+    if missing:
+        raise ValueError(
+            "A preset folder must hold what `ImageCaptioner.save_to_preset` writes. Save it "
+            f"again, or fetch it whole. Received: '{root}' without {missing}"
+        )
+    # Here, because `--help` and the check of arguments must not pay for NumPy.
+    from keras_showattend.presets.trust_weights import check_weights
+
+    for name in files.WEIGHT_FILES:
+        if (root / name).is_file():
+            check_weights(root / name)
+
+
+def check_small_files(folder: str | os.PathLike) -> None:
+    """The part of `check_preset` that needs no weights, so that they need not be fetched.
+
+    Args:
+        folder: path of a preset folder, perhaps without its weights.
+
+    Raises:
+        ValueError: see `check_preset`.
+    """
+    root = pathlib.Path(folder)
+    _check_entries(root)
+    for name in (*files.CONFIG_FILES, *files.OTHER_JSON_FILES):
+        if not (root / name).is_file():
+            continue
+        value = read_json(root / name)
+        if name in files.CONFIG_FILES:
+            check_config(value, root / name)
+        elif name == files.METADATA_FILE:
+            _check_metadata(value, root / name)
+    vocabulary = root / files.VOCABULARY_FILE
+    if vocabulary.is_file():
+        _check_vocabulary(vocabulary)
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """Reads a JSON file that may have been made to exhaust the reader.
+
+    Raises:
+        ValueError: if it is larger than 10 MB, nested deeper than 64, or not JSON.
+    """
+    size = path.stat().st_size
+    if size > LARGEST_JSON:
+        raise ValueError(
+            f"A JSON file of a preset must have at most {LARGEST_JSON} bytes. Do not load this "
+            f"preset. Received: '{path}' of {size} bytes"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        # The parser recurses; a bracket too many would end the process on some systems.
+        if _depth(text) > DEEPEST_JSON:
+            raise ValueError(f"it is nested deeper than {DEEPEST_JSON}")
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            "A JSON file of a preset must hold what `save_to_preset` writes. Save or fetch the "
+            f"preset again. Received: '{path}': {error}"
+        ) from error
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _check_entries(root: pathlib.Path) -> None:
+    if not root.is_dir():
+        raise ValueError(f"A preset must be a folder. Received: '{root}'")
+    home = root.resolve()
+    allowed = [home]
+    if root.parent.name == "snapshots":
+        # In the cache of huggingface_hub a file is a link to `blobs` beside `snapshots`.
+        allowed.append(root.parent.parent.resolve() / "blobs")
+    assets = 0
+    for directory, folders, names in os.walk(root):
+        here = pathlib.Path(directory)
+        if here == root:
+            # Other folders are read by nobody.
+            folders[:] = [name for name in folders if name == "assets"]
+        for path in [here / name for name in (*folders, *names)]:
+            assets += here != root
+            if assets > _MOST_ASSETS:
+                raise ValueError(
+                    f"A preset must have at most {_MOST_ASSETS} assets. Do not load it if it is "
+                    f"a stranger's; move the others elsewhere. Received: '{root}'"
+                )
+            target = path.resolve()
+            if not any(target.is_relative_to(place) for place in allowed):
+                raise ValueError(
+                    "A preset must not link out of its folder. Do not load it if it is a "
+                    f"stranger's; copy the file if it is yours. Received: '{path}'"
+                )
+            if path.is_file():
+                _check_no_pickle(path)
+
+
+def _check_no_pickle(path: pathlib.Path) -> None:
+    suffix = path.suffix.lower()
+    with open(path, "rb") as file:
+        start = file.read(256)
+    # An array of Python objects is a pickle behind the header.
+    has_objects = start.startswith(_ARRAY_MAGIC) and b"'O'" in start.replace(b"|O", b"O")
+    # Protocols 2 and later begin so; names may lie.
+    is_pickle = start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    if suffix in _PICKLES or has_objects or is_pickle:
+        raise ValueError(
+            "A preset must not hold pickled objects, which run code when they are read. "
+            "`save_to_preset` never writes them; delete the file if it is yours. "
+            f"Received: '{path}'"
+        )
+
+
+def _check_metadata(metadata: Any, path: pathlib.Path) -> None:
+    version = metadata.get("preset_format", 1) if isinstance(metadata, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ValueError(
+            "`metadata.json` must be an object whose `preset_format` is an int. Save or fetch "
+            f"the preset again. Received: '{path}'"
+        )
+    if version > PRESET_FORMAT:
+        raise ValueError(
+            f"This version of keras-showattend reads presets up to format {PRESET_FORMAT}. "
+            "Upgrade with `pip install --upgrade keras-showattend`. "
+            f"Received: '{path.parent}' of format {version}"
+        )
+
+
+def _check_vocabulary(path: pathlib.Path) -> None:
+    size = path.stat().st_size
+    problem = None
+    if size > LARGEST_VOCABULARY:
+        problem = f"it has {size} bytes"
+    else:
+        try:
+            if "\0" in path.read_text(encoding="utf-8"):
+                problem = "it holds a null character"
+        except UnicodeDecodeError as error:
+            problem = str(error)
+    if problem:
+        raise ValueError(
+            f"A vocabulary must be UTF-8 text of at most {LARGEST_VOCABULARY} bytes. Save or "
+            f"fetch the preset again. Received: '{path}': {problem}"
+        )

@@ -1,0 +1,13 @@
+"""Whole trainings: a `Recipe` a stage, run one after the other and resumed where they stopped."""
+
+from keras_showattend._lazy import lazy_names
+
+_NAMES = {
+    "Recipe": "recipe",
+    "grow_vgg19": "grow",
+    "load_recipes": "recipe",
+    "train_captioner": "train",
+    "untrained_captioner": "train",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)
