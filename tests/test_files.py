@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all."""
+
+import errno
+
+import pytest
+
+from keras_showattend._files import replacing, write_text
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "scores.json"
+    path.write_text("old")
+    with replacing(path) as partial:
+        assert partial.parent == tmp_path
+        assert partial.name.endswith("scores.json")
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file(tmp_path):
+    path = tmp_path / "scores.json"
+    path.write_text("old")
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    path = tmp_path / "scores.json"
+
+    def fill():
+        with replacing(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/scores\.json'") as caught:
+        fill()
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_is_utf_8(tmp_path):
+    write_text(tmp_path / "a.txt", "ein Hündchen\n")
+    assert (tmp_path / "a.txt").read_bytes() == "ein Hündchen\n".encode()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"'.*/gone/a\.txt'"):
+        write_text(tmp_path / "gone" / "a.txt", "text")
