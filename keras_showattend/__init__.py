@@ -4,17 +4,15 @@
     captioner.fit(dataset)
     captioner.generate(image)
 
-The way of the data, and the package that does each part:
+An image becomes a caption in these folders, one after the other:
 
     image -> preprocessing -> layers.ImageEncoder -> annotations
           -> layers.CaptionDecoder (layers.AdditiveAttention at every step)
           -> search -> caption
 
-Round about it, each importing only from those named before it: `metrics` scores captions;
-`presets` names what can be loaded and `hub` fetches and sends it; `data` reads captions
-and keeps features; `training` makes batches and losses; `engines` run an encoder outside
-Keras; `models` joins the parts into `ImageCaptioner`; `explain` shows where it looked and
-`evaluation` how good it is; `cli` is the command `keras-showattend`.
+`models` joins them into `ImageCaptioner`, which `training` teaches, `explain` looks into,
+`evaluation` scores, `presets` and `hub` store and share, and `cli` runs from the command line.
+docs/architecture.md of the repository has a diagram and one line for each folder.
 """
 
 import importlib
