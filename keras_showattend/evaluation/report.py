@@ -13,20 +13,9 @@ from typing import Any
 from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.charts import histogram
 from keras_showattend.evaluation.examples import example_card
-from keras_showattend.metrics import tokenize
+from keras_showattend.metrics import metric_label, tokenize
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.html")
-METRIC_LABELS = {
-    "bleu_1": "BLEU-1",
-    "bleu_2": "BLEU-2",
-    "bleu_3": "BLEU-3",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "meteor_nltk": "METEOR (NLTK)",
-    "meteor": "METEOR 1.5",
-}
 CHECK_NAMES = {
     "distinct_captions": "Captions that differ from one another",
     "distinct_1": "Distinct-1: different words over words",
@@ -84,7 +73,7 @@ def write_report(
     num_worst = min(num_examples, len(ranked) - num_best)
     chosen = {"best": ranked[:num_best], "worst": ranked[len(ranked) - num_worst :][::-1]}
     rules: list[str] = []
-    label = METRIC_LABELS[metric]
+    label = metric_label(metric)
     cards = {
         name: "".join(
             example_card(
@@ -124,7 +113,7 @@ def write_report(
         worst=cards["worst"],
         count=len(rows),
         columns=_header("Image", "Caption", "First reference")
-        + _header(*(METRIC_LABELS[name] for name in names), number=True),
+        + _header(*(metric_label(name) for name in names), number=True),
         rows="".join(_row(row, names) for row in rows),
         protocol=escape(json.dumps(protocol, indent=2)),
         picture_rules="\n".join(rules),
@@ -156,7 +145,7 @@ def _scores(evaluation: Mapping[str, Any]) -> str:
     for name, score in evaluation["scores"].items():
         ends = evaluation["intervals"][name]
         rows.append(
-            f'<tr><th scope="row">{METRIC_LABELS[name]}</th>{_number(score)}'
+            f'<tr><th scope="row">{metric_label(name)}</th>{_number(score)}'
             f'<td class="n">{ends["low"]:.4f} to {ends["high"]:.4f}</td>'
             f"{_number(constant.get(name))}</tr>"
         )
@@ -168,7 +157,7 @@ def _charts(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
     lengths = [len(tokenize(row["caption"])) for row in rows]
     references = [len(tokenize(text)) for row in rows for text in row["references"]]
     per_word = [row["log_probability"] / (len(row["caption"].split()) + 1) for row in rows]
-    label = METRIC_LABELS[metric]
+    label = metric_label(metric)
     charts = [
         ("", histogram({label: [r["scores"][metric] for r in rows]}, f"{label} of an image")),
         (

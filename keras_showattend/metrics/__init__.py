@@ -9,22 +9,28 @@ from keras_showattend.metrics._inputs import MetricUnavailableError
 from keras_showattend.metrics.bootstrap import Comparison, Interval, bootstrap, compare_systems
 from keras_showattend.metrics.cider import CiderD
 from keras_showattend.metrics.diversity import DiversityReport, distinct_n, diversity_report
-from keras_showattend.metrics.meteor_java import MeteorProcess, close_meteor
-from keras_showattend.metrics.report import (
+from keras_showattend.metrics.labels import (
     METRIC_NAMES,
-    ScoreDetails,
-    score_captions,
-    score_details,
+    METRICS,
+    Metric,
+    hub_metric_type,
+    metric_is_defined,
+    metric_label,
+    printed_score,
 )
+from keras_showattend.metrics.meteor_java import MeteorProcess, close_meteor
+from keras_showattend.metrics.report import ScoreDetails, score_captions, score_details
 from keras_showattend.metrics.tokenizer import tokenize
 
 __all__ = [
+    "METRICS",
     "METRIC_NAMES",
     "CiderD",
     "Comparison",
     "DiversityReport",
     "Interval",
     "MeteorProcess",
+    "Metric",
     "MetricUnavailableError",
     "ScoreDetails",
     "bootstrap",
@@ -32,6 +38,10 @@ __all__ = [
     "compare_systems",
     "distinct_n",
     "diversity_report",
+    "hub_metric_type",
+    "metric_is_defined",
+    "metric_label",
+    "printed_score",
     "score_captions",
     "score_details",
     "tokenize",

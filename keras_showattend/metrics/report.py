@@ -10,6 +10,7 @@ import numpy as np
 from keras_showattend.metrics._inputs import MetricUnavailableError, check_captions
 from keras_showattend.metrics.bleu import bleu_from_statistics, bleu_statistics
 from keras_showattend.metrics.cider import CiderD
+from keras_showattend.metrics.labels import BLEU_NAMES, METRIC_NAMES
 from keras_showattend.metrics.meteor_java import (
     check_meteor,
     meteor_from_statistics,
@@ -20,9 +21,6 @@ from keras_showattend.metrics.rouge import rouge_l
 from keras_showattend.metrics.tokenizer import tokenize
 
 logger = logging.getLogger(__name__)
-
-BLEU_NAMES = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
-METRIC_NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "meteor_nltk", "meteor")
 
 
 @dataclass(frozen=True)
