@@ -109,7 +109,15 @@ NAMES = {
         "average_captioners",
         "create_captioner",
     ],
-    "preprocessing": ["CaptionImageConverter", "CaptionTokenizer", "ImageCaptionerPreprocessor"],
+    "preprocessing": [
+        "CaptionImageConverter",
+        "CaptionTokenizer",
+        "ImageCaptionerPreprocessor",
+        "ImageError",
+        "find_images",
+        "list_images",
+        "load_image",
+    ],
     "presets": [
         "Preset",
         "bundled_presets",

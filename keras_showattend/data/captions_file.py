@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from keras_showattend.data.caption_dataset import CaptionCollector, CaptionDataset
 from keras_showattend.data.report import UNREADABLE_LINE, DatasetError
-from keras_showattend.preprocessing.image_sources import IMAGE_EXTENSIONS
+from keras_showattend.preprocessing.image_formats import has_image_extension
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -148,7 +148,7 @@ def _table_rows(
                 continue
             # No header: a file name where the first column's title would be.
             headless = len(header) == 2 == len(columns)
-            if not (headless and header[0].lower().endswith(IMAGE_EXTENSIONS)):
+            if not (headless and has_image_extension(header[0])):
                 raise _wrong_columns(columns, header, path)
         if len(row) != len(header):
             gathered.note(

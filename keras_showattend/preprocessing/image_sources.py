@@ -1,9 +1,8 @@
-"""What can be a picture: one source or many, files in a folder, and the error for the rest."""
+"""What an image can come from: one source or many, and the error for everything else."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +10,6 @@ from PIL import Image
 
 ImageSource: TypeAlias = Any
 """str or `Path`, bytes, binary file object, PIL image, NumPy array or backend tensor."""
-
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class ImageError(ValueError):
@@ -73,40 +70,9 @@ def as_image_list(images: Any) -> tuple[list[ImageSource], bool]:
     raise refuse("An array holds one picture [H, W, C] or a batch [B, H, W, C].", images)
 
 
-def find_images(folder: str | os.PathLike[str], recursive: bool = True) -> list[Path]:
-    """List the image files of a folder, by extension, sorted by path, hidden ones left out.
-
-    Args:
-        folder: an existing folder.
-        recursive: also look into its sub-folders (links to folders are not followed).
-
-    Raises:
-        ImageError: `folder` is missing, is a file, or cannot be listed.
-    """
-    if not os.path.isdir(folder):
-        remedy = "pass a file to `load_image`" if os.path.isfile(folder) else "check the spelling"
-        raise refuse(f"`find_images` lists an existing folder: {remedy}.", folder)
-    found: list[str] = []
-    try:
-        for parent, folders, names in os.walk(folder, onerror=_raise):
-            folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-            found += [
-                os.path.join(parent, name)
-                for name in names
-                if name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")
-            ]
-    except OSError as error:
-        raise refuse(f"A folder has to be readable: {error.strerror}.", folder) from error
-    return [Path(name) for name in sorted(found)]
-
-
 def refuse(rule_and_remedy: str, source: ImageSource) -> ImageError:
     """Make the error for a source: the rule, the remedy and what was received."""
     return ImageError(f"{rule_and_remedy} Received: {describe_source(source)}")
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _shape_text(shape: Any) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
+from keras_showattend.preprocessing.image_folders import ImageListing, find_images, list_images
 from keras_showattend.preprocessing.image_sources import (
     ImageError,
     ImageSource,
     as_image_list,
     describe_source,
-    find_images,
     is_array,
     refuse,
     to_numpy,
@@ -25,11 +25,13 @@ from keras_showattend.preprocessing.image_sources import (
 
 __all__ = [
     "ImageError",
+    "ImageListing",
     "ImageSource",
     "as_image_list",
     "describe_source",
     "find_images",
     "image_digest",
+    "list_images",
     "load_image",
 ]
 

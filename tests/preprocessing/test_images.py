@@ -14,7 +14,6 @@ from keras_showattend.preprocessing.images import (
     ImageError,
     as_image_list,
     describe_source,
-    find_images,
     image_digest,
     load_image,
 )
@@ -407,24 +406,6 @@ def test_as_image_list_refuses(tmp_path):
     ]:
         with pytest.raises(ImageError, match=words):
             as_image_list(images)
-
-
-def test_find_images(tmp_path):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / ".hidden").mkdir()
-    (tmp_path / "folder.jpg").mkdir()
-    names = ["b.JPG", "a.jpeg", "c.webp", "d.tif", "notes.txt", ".e.jpg", "sub/f.png"]
-    for name in [*names, ".hidden/g.png"]:
-        (tmp_path / name).touch()
-    found = find_images(tmp_path)
-    expected = ["a.jpeg", "b.JPG", "c.webp", "d.tif", "sub/f.png"]
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == expected
-    flat = find_images(str(tmp_path), recursive=False)
-    assert [path.name for path in flat] == ["a.jpeg", "b.JPG", "c.webp", "d.tif"]
-    with pytest.raises(ImageError, match="existing folder"):
-        find_images(tmp_path / "none")
-    with pytest.raises(ImageError, match="pass a file to"):
-        find_images(tmp_path / "b.JPG")
 
 
 def test_image_digest(tmp_path):
