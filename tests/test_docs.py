@@ -1,7 +1,8 @@
-"""The examples in README.md and docs/ run, in a folder with the files that they name."""
+"""The examples in README.md and docs/ run in a folder with the files they name; links resolve."""
 
 import csv
 import pathlib
+import re
 import shutil
 
 import keras
@@ -14,6 +15,11 @@ from keras_showattend.presets import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHER_FILES = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "presets").glob("*/README.md")),
+]
 PRESET = "vgg16_gru_flickr8k"
 
 
@@ -71,3 +77,30 @@ def test_examples(path, work, monkeypatch):
         matplotlib = pytest.importorskip("matplotlib", reason="the extra `plots` draws")
         matplotlib.use("Agg")
     mktestdocs.check_md_file(path, memory=True)
+
+
+def links(path):
+    """Targets of a file's Markdown links that lead to files of the repository."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:", target):
+            yield target
+
+
+def anchors(path):
+    """Anchors that GitHub gives to the headings of a Markdown file."""
+    for heading in re.findall(r"^#+ +(.+)$", path.read_text(encoding="utf-8"), re.M):
+        yield re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize(
+    "path", [*FILES, *OTHER_FILES], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_links_lead_somewhere(path):
+    broken = []
+    for target in links(path):
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
