@@ -1,4 +1,4 @@
-"""Text that came from elsewhere, made safe to show."""
+"""Text that came from elsewhere: made safe to show, and told from a URL."""
 
 import re
 
@@ -7,6 +7,8 @@ import re
 # U+200E and U+200F stay, as do joiners: names in many scripts need them. A lone surrogate is
 # a byte of a file name that is no UTF-8, which may be a control character of the terminal's.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -30,3 +32,8 @@ def _escape(character: str) -> str:
     if "\udc80" <= character <= "\udcff":
         return rf"\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def is_url(text: str) -> bool:
+    """Whether a text begins like a URL (`https://`, `hf://`, `data:`) and so is no path."""
+    return _URL.match(text) is not None

@@ -1,8 +1,6 @@
-import os
-
 import pytest
 
-from keras_showattend._text import printable
+from keras_showattend._text import is_url, printable
 
 
 @pytest.mark.parametrize(
@@ -16,7 +14,7 @@ from keras_showattend._text import printable
         ("\x9b2J\x7f\x00", r"\x9b2J\x7f\x00"),
         ("photo\u202egpj.exe\u2066", r"photo\u202egpj.exe\u2066"),
         ("one\u2028two\u2029", r"one\u2028two\u2029"),
-        (os.fsdecode(b"\xff\x9b.png"), r"\xff\x9b.png"),
+        ("\udcff\udc9b.png", r"\xff\x9b.png"),
         ("\ud800", r"\ud800"),
         (r"C:\new", r"C:\new"),
     ],
@@ -28,3 +26,13 @@ def test_printable(text, expected):
 
 def test_kept_characters():
     assert printable("one\n\x1btwo\r", keep="\n") == "one\n\\x1btwo\\r"
+
+
+@pytest.mark.parametrize("text", ["https://a.org/b.jpg", "HF://user/name", "data:image/png,x"])
+def test_urls(text):
+    assert is_url(text)
+
+
+@pytest.mark.parametrize("text", ["a.jpg", "C:/photos/a.jpg", r"C:\a.jpg", "/https://", "data/a.jpg"])
+def test_paths_are_no_urls(text):
+    assert not is_url(text)

@@ -6,12 +6,12 @@ import hashlib
 import io
 import math
 import os
-import re
 from typing import Any
 
 import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
+from keras_showattend._text import is_url
 from keras_showattend.preprocessing.image_folders import ImageListing, find_images, list_images
 from keras_showattend.preprocessing.image_sources import (
     ImageError,
@@ -35,7 +35,6 @@ __all__ = [
     "load_image",
 ]
 
-_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -180,7 +179,7 @@ def _binary(source: Any) -> io.BytesIO | str:
     """Turn a path, bytes or file object into what both Pillow and `open` can read."""
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
-        if _URL.match(path):
+        if is_url(path):
             raise refuse("Nothing is downloaded: save the picture, pass the file.", path)
         return path
     if hasattr(source, "read"):
