@@ -15,7 +15,7 @@ import numpy as np
 from timing import interleave, ratios, table, write_json
 
 from keras_showattend import ImageCaptioner
-from keras_showattend.engines.encoders import MIN_SAMPLES
+from keras_showattend.engines.openvino import MIN_SAMPLES
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 PHOTO = pathlib.Path(__file__).parent.parent / "docs" / "images" / "astronaut.jpg"
@@ -64,7 +64,7 @@ def captioner_in(precision, preset, photos):
 
 def bare_encoder(captioner):
     """The encoder alone, compiled: function of float32[B, H, W, 3]."""
-    engine = captioner.make_generate_function().engine
+    engine = captioner.generation.search.engine
     if engine is not None:
         return engine
     inputs = keras.Input(captioner.backbone.image_shape)

@@ -1,13 +1,10 @@
-"""What runs an encoder when captions are generated.
-
-`ImageCaptioner.use_engine` chooses among them.
-"""
+"""Engines that run the image encoder during generation; `ImageCaptioner.use_engine` chooses."""
 
 from keras_showattend._lazy import lazy_names
 
 _NAMES = {
-    "KerasEncoder": "encoders",
-    "OpenVinoEncoder": "encoders",
+    "KerasEncoder": "keras_encoder",
+    "OpenVinoEncoder": "openvino",
     "check_engine": "check",
 }
 __all__ = list(_NAMES)

@@ -57,7 +57,7 @@ def explain(
     pixels = preprocessor.image_converter.load(image)
     images = preprocessor.image_converter.normalize(pixels[None])
     if caption is None:
-        outputs = captioner.make_generate_function()({"images": images}, options)
+        outputs = captioner.generation.search({"images": images}, options)
         beams = hypotheses(preprocessor, outputs, capitalize)[0]
         caption, token_ids = beams[0].text, _until_end(outputs["token_ids"][0, 0], preprocessor)
     else:

@@ -6,7 +6,7 @@ import numpy as np
 from keras_showattend._config import without_names
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
-from keras_showattend.models.members import as_shares, load_members
+from keras_showattend.models.members import load_members, normalize_weights
 
 # What two captioners may differ in and still have weights of one meaning.
 _NO_ARCHITECTURE = ("trainable", "dtype", "dropout")
@@ -32,7 +32,7 @@ def average_captioners(captioners, weights=None):
         ValueError: for vocabularies or architectures that differ, quantised weights, or
             `weights` that do not fit.
     """
-    shares = as_shares(weights, len(captioners))
+    member_weights = normalize_weights(weights, len(captioners))
     members = load_members(captioners)
     first = members[0].backbone
     for member in members[1:]:
@@ -47,7 +47,7 @@ def average_captioners(captioners, weights=None):
                 f"Received: '{variable.path}' of dtype {variable.dtype}"
             )
         arrays = [np.asarray(keras.ops.convert_to_numpy(other), "float64") for other in others]
-        variable.assign(sum(share * array for share, array in zip(shares, arrays, strict=True)))
+        variable.assign(sum(w * array for w, array in zip(member_weights, arrays, strict=True)))
     return ImageCaptioner(backbone, members[0].preprocessor)
 
 

@@ -1,29 +1,33 @@
-"""Several captioners that choose each word together."""
+"""`CaptionerEnsemble`: several captioners that choose each word together."""
 
-import keras_hub
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from keras_showattend.data.features import FeatureCache
-from keras_showattend.models.caption_generator import CaptionGenerator
+from keras_showattend._typing import Array, PathLike
+from keras_showattend.data.features import FeatureCache, Features
+from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.ensemble_backbone import EnsembleBackbone, pixel_change
-from keras_showattend.models.members import as_shares, load_members
+from keras_showattend.models.members import load_members, normalize_weights
+from keras_showattend.search import CaptionHypothesis, SearchOptions
+from keras_showattend.search.generation import Generation
 
 
-class CaptionerEnsemble(CaptionGenerator):
+class CaptionerEnsemble:
     """Captioners that generate as one: each word is chosen by their mean probabilities.
 
-    Encoders, decoders and sizes may differ; the vocabulary, and how pictures are resized,
-    may not. Members whose encoders are the same network with the same weights share its
-    work. Make an ensemble of captioners whose training is over.
+    Encoders, decoders and sizes may differ; the vocabulary, and how images are resized,
+    may not. Members whose encoders have the same layers and weights share one. Train the
+    members first: an ensemble cannot be trained.
 
     Args:
         captioners: list of `ImageCaptioner`, or of what `ImageCaptioner.from_preset`
             takes.
-        weights: list of positive floats, the members' say; they are scaled to add up to 1.
-            Defaults to equal shares.
+        weights: list of positive floats, one for each member, scaled to sum to 1.
+            Defaults to equal weights.
 
     Raises:
-        ValueError: for vocabularies or sizes of pictures that differ, or `weights` that do
-            not fit.
+        ValueError: for vocabularies or image sizes that differ, or `weights` that do not
+            fit.
 
     Example:
 
@@ -33,10 +37,14 @@ class CaptionerEnsemble(CaptionGenerator):
     ```
     """
 
-    def __init__(self, captioners, weights=None):
-        shares = as_shares(weights, len(captioners))
+    def __init__(
+        self,
+        captioners: Sequence[ImageCaptioner | PathLike],
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        member_weights = normalize_weights(weights, len(captioners))
         members = load_members(captioners)
-        # Resizing and cutting captions follow the first.
+        # Image size and caption length are those of the first member.
         self.preprocessor = members[0].preprocessor
         encoders = [
             (member.backbone.image_encoder, member.preprocessor.image_converter)
@@ -49,26 +57,62 @@ class CaptionerEnsemble(CaptionGenerator):
         self._encoders = [encoders[first] for first in firsts]
         self.backbone = EnsembleBackbone(
             [member.backbone for member in members],
-            shares,
+            member_weights,
             encoder_index=[distinct.index(key) for key in keys],
             pixel_changes=[changes[first] for first in firsts],
         )
         self.compile()
 
-    def compile(self, sampler="beam", jit_compile="auto", run_eagerly=False):
+    def compile(
+        self, sampler: Any = "beam", jit_compile: bool | str = "auto", run_eagerly: bool = False
+    ) -> None:
         """Configures generation.
 
         Args:
             sampler: see `ImageCaptioner.compile`. Defaults to `"beam"`, 5 beams.
             jit_compile, run_eagerly: as for `keras.Model.compile`.
         """
-        self.sampler = keras_hub.samplers.get(sampler)
-        self.search_jit_compile = jit_compile
-        self.run_eagerly = run_eagerly
-        self.generate_function = None
+        self.generation = Generation(
+            self.backbone, self.preprocessor, sampler, jit_compile, run_eagerly
+        )
+        self.sampler = self.generation.search.sampler
 
-    def cached_features(self, images, feature_cache="auto"):
-        """Annotations of images by each of the different encoders.
+    def generate(
+        self,
+        images: Any,
+        max_length: int | None = None,
+        num_beams: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Describes one image or many; see `ImageCaptioner.generate`."""
+        return self.generation.generate(
+            images, max_length=max_length, num_beams=num_beams, **options
+        )
+
+    def generate_stream(
+        self,
+        images: Iterable[Any],
+        max_length: int | None = None,
+        num_beams: int | None = None,
+        **options: Any,
+    ) -> Iterator[list[CaptionHypothesis] | Exception]:
+        """Describes any number of images; see `ImageCaptioner.generate_stream`."""
+        return self.generation.stream(images, max_length=max_length, num_beams=num_beams, **options)
+
+    def search_options(self, max_length: int | None = None, **options: Any) -> SearchOptions:
+        """Returns the settings of a search; see `ImageCaptioner.search_options`."""
+        return self.generation.options(max_length, **options)
+
+    def evaluate_captions(self, dataset: Any, **options: Any) -> dict[str, Any]:
+        """Captions a dataset and scores the captions; see `ImageCaptioner.evaluate_captions`."""
+        from keras_showattend.evaluation import evaluate_captions
+
+        return evaluate_captions(self, dataset, **options)
+
+    def cached_features(
+        self, images: Sequence[Any], feature_cache: PathLike | FeatureCache | None = "auto"
+    ) -> "EnsembleFeatures | None":
+        """Returns the annotations of images by each of the different encoders.
 
         Args:
             images: list of anything `generate` takes.
@@ -89,7 +133,7 @@ class CaptionerEnsemble(CaptionGenerator):
 
 
 class EnsembleFeatures:
-    """The annotations of a list of images by several encoders.
+    """The annotations of a list of images by each of several encoders.
 
     Args:
         features: list of `Features` of the same images.
@@ -99,12 +143,12 @@ class EnsembleFeatures:
     grid_shape = None
     has_flipped = False
 
-    def __init__(self, features):
+    def __init__(self, features: Sequence[Features]) -> None:
         self.features = list(features)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.features[0])
 
-    def gather(self, indices, flips=None):
-        """Tuple of float16[B, L_i, D_i]; see `Features.gather`."""
+    def gather(self, indices: Array, flips: None = None) -> tuple[Array, ...]:
+        """Returns a tuple of float16[B, L_i, D_i]; see `Features.gather`."""
         return tuple(features.gather(indices) for features in self.features)

@@ -1,4 +1,4 @@
-"""Several captioners of one vocabulary, and what share each of them has."""
+"""Members that are joined: captioners of one vocabulary, and their weights."""
 
 import numpy as np
 
@@ -52,12 +52,12 @@ def require_same_vocabulary(tokenizer, other):
     )
 
 
-def as_shares(weights, count):
-    """Shares of members, which add up to 1.
+def normalize_weights(weights, count):
+    """Scales member weights to sum to 1.
 
     Args:
-        weights: list of `count` positive floats, or None for equal shares.
-        count: int.
+        weights: list of `count` positive floats, or None for equal weights.
+        count: int. Number of members.
 
     Returns:
         float64[count].

@@ -93,8 +93,6 @@ def _copy_attributes(source, target):
 
 def _add_metadata(path):
     metadata = json.loads(path.read_text(encoding="utf-8"))
-    # KerasHub names the direct base class, which is not one of its own.
-    metadata["tasks"] = ["CausalLM"]
     metadata["preset_format"] = PRESET_FORMAT
     metadata["keras_showattend_version"] = importlib.metadata.version("keras-showattend")
     path.write_text(json.dumps(metadata, indent=4), encoding="utf-8")

@@ -1,4 +1,11 @@
-"""From images to captions: decoder steps, searches over them, and the stream of images."""
+"""From images to captions.
+
+A *search* is arithmetic: a compiled graph from images or annotations to ranked token ids.
+`beam_search` and `sample_captions` are its loops, `CaptionSearch` puts the network around
+them, and `GenerateFunction` compiles and keeps one search for each set of settings.
+*Generation* is all around it: `Generation` reads images of any kind, batches them, runs the
+search while the next batch loads, and decodes its token ids into text.
+"""
 
 from keras_showattend.search.beam_search import beam_search
 from keras_showattend.search.caption_search import CaptionSearch

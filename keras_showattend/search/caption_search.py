@@ -1,8 +1,12 @@
 """A captioner's search as a Keras model: images in, ranked token ids out."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_showattend._typing import Tensor
 from keras_showattend.search.beam_search import beam_search
 from keras_showattend.search.sampling import sample_captions
 
@@ -24,7 +28,8 @@ class CaptionSearch(keras.Model):
         sampler: a `keras_hub.samplers.Sampler`, or None for beam search.
 
     Call arguments:
-        inputs: dict; see `ShowAttendBackbone.annotate`.
+        inputs: dict; see `ShowAttendBackbone.annotate`. `length_penalty` float32 scalar
+            in it goes before the argument of the constructor, so that one graph serves all.
 
     Returns:
         Dict of `token_ids` int32[B, K, T], `log_probabilities` float32[B, K] and
@@ -33,16 +38,17 @@ class CaptionSearch(keras.Model):
 
     def __init__(
         self,
-        backbone,
-        tokenizer,
+        backbone: Any,
+        tokenizer: Any,
         *,
-        max_length,
-        num_beams=1,
-        length_penalty=0.0,
-        no_repeat_ngram_size=0,
-        sampler=None,
-    ):
-        super().__init__(name="caption_search")
+        max_length: int,
+        num_beams: int = 1,
+        length_penalty: float = 0.0,
+        no_repeat_ngram_size: int = 0,
+        sampler: Any = None,
+    ) -> None:
+        # The backbone's layers compute in their own dtypes; scores are float32.
+        super().__init__(name="caption_search", dtype="float32")
         self.backbone = backbone
         self.max_length = max_length
         self.num_beams = num_beams
@@ -56,17 +62,16 @@ class CaptionSearch(keras.Model):
         self.end_id = tokenizer.end_token_id
         self.pad_id = tokenizer.pad_token_id
         self.forbidden_ids = tokenizer.forbidden_token_ids
-
-    def build(self, input_shape):
-        """The backbone is built already."""
+        # The backbone has its weights already.
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Searches; see the class docstring."""
+        length_penalty = inputs.get("length_penalty", self.length_penalty)
         memory, states = keras.tree.map_structure(self._per_caption, self.backbone.begin(inputs))
         num_rows = ops.shape(states[0])[0]
 
-        def step(token_ids, states):
+        def step(token_ids: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             logits, _, states = self.backbone.step(token_ids, states, memory)
             return logits, states
 
@@ -85,7 +90,7 @@ class CaptionSearch(keras.Model):
                 states,
                 num_rows // self.num_beams,
                 num_beams=self.num_beams,
-                length_penalty=self.length_penalty,
+                length_penalty=length_penalty,
                 **settings,
             )
         tokens, log_probs, lengths = sample_captions(
@@ -96,9 +101,9 @@ class CaptionSearch(keras.Model):
             "token_ids": ops.reshape(tokens, (-1, self.num_beams, self.max_length)),
             "log_probabilities": ops.reshape(log_probs, (-1, self.num_beams)),
             "scores": ops.reshape(
-                log_probs / ops.power(lengths, self.length_penalty), (-1, self.num_beams)
+                log_probs / ops.power(lengths, length_penalty), (-1, self.num_beams)
             ),
         }
 
-    def _per_caption(self, tensor):
+    def _per_caption(self, tensor: Tensor) -> Tensor:
         return ops.repeat(tensor, self.num_beams, axis=0) if self.num_beams > 1 else tensor

@@ -1,20 +1,28 @@
-"""The compiled encoder and searches of one captioner."""
+"""The compiled encoder and the compiled searches of one captioner."""
 
+import collections
 import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_showattend._typing import Array, Tensor
 from keras_showattend.engines import KerasEncoder
+from keras_showattend.engines.compiled import CompiledModel, num_rows, pad_rows
 from keras_showattend.search.caption_search import CaptionSearch
+from keras_showattend.search.options import SearchOptions
+
+# Settings that change the graph: numbers of beams, lengths, sizes of n-grams.
+MAX_SEARCHES = 8
 
 
 class GenerateFunction:
-    """Compiles one `CaptionSearch` for each set of settings, when it is first wanted.
+    """Searches for the captions of one batch; compiles one search for each set of settings.
 
-    The encoder is compiled apart from the searches, because XLA suits only one of them:
-    on a CPU it runs TensorFlow's convolutions slower and the loop over words, which is
-    many small operations, at twice the speed.
+    It may be called from several threads. The searches that were used last are kept.
 
     Args:
         backbone: a `ShowAttendBackbone`, or what `CaptionSearch` takes in its place.
@@ -29,18 +37,28 @@ class GenerateFunction:
             is used in place of the backbone's encoder, or None.
     """
 
-    def __init__(self, backbone, tokenizer, sampler, jit_compile="auto", run_eagerly=False):
+    def __init__(
+        self,
+        backbone: Any,
+        tokenizer: Any,
+        sampler: Any,
+        jit_compile: bool | str = "auto",
+        run_eagerly: bool = False,
+    ) -> None:
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.sampler = sampler
-        self.compile_options = {"jit_compile": jit_compile, "run_eagerly": run_eagerly}
-        self.engine = None
-        self._encoder = None
-        self._searches = {}
-        self._seen = set()
+        self.compile_options: dict[str, Any] = {
+            "jit_compile": jit_compile,
+            "run_eagerly": run_eagerly,
+        }
+        self.engine: Callable[[Array], Tensor] | None = None
+        self._encoder: KerasEncoder | None = None
+        self._searches: collections.OrderedDict[SearchOptions, _Search] = collections.OrderedDict()
+        self._lock = threading.Lock()
 
-    def __call__(self, inputs, options):
-        """Runs one batch.
+    def __call__(self, inputs: Mapping[str, Any], options: SearchOptions) -> dict[str, np.ndarray]:
+        """Searches for the captions of one batch.
 
         Args:
             inputs: dict with `images` float32[B, H, W, 3] or `annotations` float[B, L, D].
@@ -50,21 +68,13 @@ class GenerateFunction:
             Dict of NumPy arrays; see `CaptionSearch`.
         """
         options, sampler = options.resolve(self.sampler)
-        rows = _num_rows(inputs)
-        if keras.backend.backend() == "jax":
-            # Every number of rows is compiled anew, which takes seconds.
-            inputs = _pad_rows(inputs, 1 << (rows - 1).bit_length())
-        inputs = self.encode(inputs)
-        search = self._search(options, sampler, inputs)
-        is_xla = keras.backend.backend() == "tensorflow" and search.jit_compile
-        if is_xla and rows == 1 and options.num_beams == 1:
-            # XLA multiplies a single row by a matrix at a third of the speed of two.
-            inputs = _pad_rows(inputs, 2)
-        outputs = search.predict_on_batch(inputs)
-        return {key: keras.ops.convert_to_numpy(value)[:rows] for key, value in outputs.items()}
+        encoded = self.encode(inputs)
+        search = self._search(options, sampler)
+        penalty = np.float32(options.length_penalty)
+        return search({**encoded, "length_penalty": penalty})
 
-    def encode(self, inputs):
-        """The part of the work that is the same for every search.
+    def encode(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Does the part of the work that is the same for every search.
 
         Args:
             inputs: dict; see `ShowAttendBackbone.annotate`.
@@ -73,52 +83,62 @@ class GenerateFunction:
             Dict with `annotations` float[B, L, D] in place of `images`; other inputs as
             they are.
         """
-        if "images" in inputs and self.engine is not None:
-            return {"annotations": self.engine(inputs["images"])}
-        # A search over several captioners has no single encoder.
-        if "images" not in inputs or not hasattr(self.backbone, "image_encoder"):
+        if "images" not in inputs:
             return inputs
-        if self._encoder is None:
-            self._encoder = KerasEncoder(self.backbone.image_encoder, **self.compile_options)
+        if self.engine is not None:
+            return {"annotations": self.engine(inputs["images"])}
+        if not hasattr(self.backbone, "image_encoder"):
+            # A search over several captioners has no single encoder.
+            return inputs
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = KerasEncoder(self.backbone.image_encoder, **self.compile_options)
         return {"annotations": self._encoder(inputs["images"])}
 
-    def _search(self, options, sampler, inputs):
-        compile_options = self.compile_options
-        # Compiling takes XLA a second for each number of rows. One picture, or the rest of
-        # a folder, is captioned before that.
-        key = (options, _num_rows(inputs))
-        is_new = key not in self._seen
-        self._seen.add(key)
-        may_compile = (
-            keras.backend.backend() == "tensorflow"
-            and compile_options["jit_compile"] == "auto"
-            and not compile_options["run_eagerly"]
-            and sampler is None
-            # With other inputs there are convolutions in the search.
-            and "annotations" in inputs
-        )
-        if may_compile and not is_new:
-            compile_options = {**compile_options, "jit_compile": True}
-        else:
-            key = (options, None)
-        if key not in self._searches:
-            settings = dataclasses.asdict(options) | {"num_beams": options.num_beams or 1}
-            search = CaptionSearch(self.backbone, self.tokenizer, sampler=sampler, **settings)
-            search.compile(**compile_options)
-            self._searches[key] = search
-        return self._searches[key]
+    def _search(self, options: SearchOptions, sampler: Any) -> "_Search":
+        # The length penalty is an input of the graph; any number does for the key.
+        key = dataclasses.replace(options, length_penalty=0.0)
+        with self._lock:
+            if key not in self._searches:
+                settings = dataclasses.asdict(key) | {"num_beams": key.num_beams or 1}
+                search = CaptionSearch(self.backbone, self.tokenizer, sampler=sampler, **settings)
+                self._searches[key] = _Search(search, **self.compile_options)
+                if len(self._searches) > MAX_SEARCHES:
+                    self._searches.popitem(last=False)
+            self._searches.move_to_end(key)
+            return self._searches[key]
 
 
-def _num_rows(inputs):
-    # The annotations of several captioners are a tuple.
-    return len(keras.tree.flatten(inputs)[0])
+class _Search:
+    """A compiled `CaptionSearch`; on TensorFlow in two ways.
 
+    XLA takes a second for each number of rows. One image, or the rest of a folder, is
+    captioned before that, so XLA compiles when a number of rows comes again.
+    """
 
-def _pad_rows(inputs, rows):
-    """Repeats the last row of every array until there are so many."""
+    def __init__(self, search: CaptionSearch, jit_compile: bool | str, run_eagerly: bool) -> None:
+        state = search.sampler_variables
+        self._is_greedy = search.num_beams == 1
+        self._compiled = CompiledModel(search, jit_compile, run_eagerly, state)
+        self._compiled_by_xla: CompiledModel | None = None
+        is_tensorflow = keras.backend.backend() == "tensorflow"
+        if is_tensorflow and jit_compile == "auto" and not run_eagerly and search.sampler is None:
+            self._compiled_by_xla = CompiledModel(search, jit_compile=True)
+        self._seen: set[int] = set()
 
-    def pad(array):
-        array = np.asarray(array)
-        return np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        rows = num_rows(inputs)
+        compiled = self._choose(inputs, rows)
+        if compiled.uses_xla and rows == 1 and self._is_greedy:
+            # XLA multiplies a single row by a matrix at a third of the speed of two.
+            inputs = pad_rows(inputs, 2)
+        outputs = compiled(inputs)
+        return {key: keras.ops.convert_to_numpy(value)[:rows] for key, value in outputs.items()}
 
-    return keras.tree.map_structure(pad, inputs)
+    def _choose(self, inputs: Mapping[str, Any], rows: int) -> CompiledModel:
+        # Without annotations there are convolutions in the search, which XLA slows down.
+        if self._compiled_by_xla is None or "annotations" not in inputs:
+            return self._compiled
+        is_new = rows not in self._seen
+        self._seen.add(rows)
+        return self._compiled if is_new else self._compiled_by_xla

@@ -1,14 +1,23 @@
-"""From a stream of pictures to a stream of captions, with flat memory."""
+"""Images in any form go in, captions come out: loading, batching, streaming, decoding text."""
 
 import concurrent.futures
 import itertools
 import os
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import keras
+import keras_hub
 import numpy as np
 
-from keras_showattend.preprocessing.images import ImageError
+from keras_showattend._typing import Array
+from keras_showattend.preprocessing.images import ImageError, as_image_list
+from keras_showattend.search.generate_function import GenerateFunction
+from keras_showattend.search.options import SearchOptions
+
+# Beams that no caption is left for have a log-probability far below this.
+_POSSIBLE = -1e8
+_ON_ERROR = ("raise", "skip")
 
 
 class CaptionHypothesis(NamedTuple):
@@ -16,8 +25,8 @@ class CaptionHypothesis(NamedTuple):
 
     Attributes:
         text: str.
-        log_probability: float. Natural logarithm, summed over words and end.
-        score: float. What beams are ranked by: `log_probability / length ** penalty`.
+        log_probability: float. Natural logarithm, summed over the tokens, end token included.
+        score: float. What beams are ranked by: `log_probability / length ** length_penalty`.
     """
 
     text: str
@@ -25,59 +34,155 @@ class CaptionHypothesis(NamedTuple):
     score: float
 
 
-def stream_hypotheses(captioner, sources, options, *, batch_size, on_error, capitalize):
-    """Captions an iterable of pictures, one batch ahead of the model.
+class Generation:
+    """Generates captions with a backbone, a preprocessor and a sampler.
+
+    `ImageCaptioner` and `CaptionerEnsemble` each hold one, which `compile` renews.
 
     Args:
-        captioner: an `ImageCaptioner` with its preprocessor.
-        sources: iterable of anything `load_image` takes.
-        options: `SearchOptions`.
-        batch_size: int.
-        on_error: `"raise"`, or `"return"` to give the `ImageError` of an unreadable
-            picture in place of its captions and go on.
-        capitalize: bool.
+        backbone: a `ShowAttendBackbone` or an `EnsembleBackbone`.
+        preprocessor: an `ImageCaptionerPreprocessor`, or None, with which nothing can be
+            generated.
+        sampler: a `keras_hub.samplers.Sampler` or its name. Defaults to `"beam"`, 5 beams.
+        jit_compile, run_eagerly: as for `keras.Model.compile`.
 
-    Yields:
-        For each picture a list of `CaptionHypothesis`, best first, or an `ImageError`.
+    Attributes:
+        search: the `GenerateFunction` that captions one batch of arrays.
     """
-    preprocessor = captioner.preprocessor
-    generate = captioner.make_generate_function()
 
-    def load(source):
-        try:
-            return preprocessor.image_converter.load(source)
-        except ImageError as error:
-            if on_error == "raise":
-                raise
-            return error
+    def __init__(
+        self,
+        backbone: Any,
+        preprocessor: Any,
+        sampler: Any = "beam",
+        jit_compile: bool | str = "auto",
+        run_eagerly: bool = False,
+    ) -> None:
+        self.preprocessor = preprocessor
+        self.search = GenerateFunction(
+            backbone,
+            None if preprocessor is None else preprocessor.tokenizer,
+            keras_hub.samplers.get(sampler),
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+        )
 
-    iterator = iter(sources)
-    with concurrent.futures.ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
+    def options(self, max_length: int | None = None, **options: Any) -> SearchOptions:
+        """Returns the settings of a search, with the defaults of `generate`.
 
-        def next_batch():
-            return [pool.submit(load, s) for s in itertools.islice(iterator, batch_size)]
+        Args:
+            max_length: int. The preprocessor's `sequence_length` if None.
+            **options: other attributes of `SearchOptions`.
 
-        waiting = next_batch()
-        while waiting:
-            loaded = [future.result() for future in waiting]
+        Raises:
+            ValueError: if there is no preprocessor, or a value is out of range.
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                "`generate` needs a preprocessor to read images and write words. Give one to "
+                "the constructor. Received: preprocessor=None"
+            )
+        if max_length is None:
+            max_length = self.preprocessor.sequence_length
+        return SearchOptions(max_length, **options)
+
+    def generate(
+        self,
+        images: Any,
+        *,
+        return_all_beams: bool = False,
+        capitalize: bool = True,
+        batch_size: int = 16,
+        on_error: str = "raise",
+        **options: Any,
+    ) -> Any:
+        """Captions one image or many; see `ImageCaptioner.generate`."""
+        settings = self.options(**options)
+        if on_error not in _ON_ERROR:
+            raise ValueError(f"`on_error` must be one of {_ON_ERROR}. Received: {on_error=}")
+        is_single = False
+        found: Iterable[list[CaptionHypothesis] | ImageError]
+        if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
+            found = hypotheses(self.preprocessor, self.search(images, settings), capitalize)
+        else:
+            if hasattr(images, "as_numpy_iterator"):
+                sources: Iterable[Any] = dataset_sources(images)
+            else:
+                sources, is_single = as_image_list(images)
+            stops = on_error == "raise"
+            found = self._stream(sources, settings, batch_size, capitalize, stops)
+
+        def result(beams: list[CaptionHypothesis] | ImageError) -> Any:
+            if isinstance(beams, ImageError):
+                return None
+            return beams if return_all_beams else beams[0].text
+
+        captions = [result(beams) for beams in found]
+        return captions[0] if is_single else captions
+
+    def stream(
+        self,
+        images: Iterable[Any],
+        *,
+        capitalize: bool = True,
+        batch_size: int = 16,
+        **options: Any,
+    ) -> Iterator[list[CaptionHypothesis] | ImageError]:
+        """Captions an iterable of images; see `ImageCaptioner.generate_stream`."""
+        # Not a generator itself, so that wrong options are refused at the call.
+        return self._stream(images, self.options(**options), batch_size, capitalize)
+
+    def _stream(
+        self,
+        sources: Iterable[Any],
+        options: SearchOptions,
+        batch_size: int,
+        capitalize: bool,
+        stops_at_errors: bool = False,
+    ) -> Iterator[list[CaptionHypothesis] | ImageError]:
+        """Loads one batch ahead of the search, so that memory does not grow."""
+        converter = self.preprocessor.image_converter
+
+        def load(source: Any) -> np.ndarray | ImageError:
+            try:
+                return converter.load(source)
+            except ImageError as error:
+                if stops_at_errors:
+                    raise
+                return error
+
+        iterator = iter(sources)
+        with concurrent.futures.ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
+
+            def next_batch() -> list[concurrent.futures.Future[np.ndarray | ImageError]]:
+                return [pool.submit(load, s) for s in itertools.islice(iterator, batch_size)]
+
             waiting = next_batch()
-            readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
-            found = iter(())
-            if readable:
-                images = preprocessor.image_converter.normalize(np.stack(readable))
-                outputs = generate({"images": images}, options)
-                found = iter(hypotheses(preprocessor, outputs, capitalize))
-            for pixels in loaded:
-                yield next(found) if isinstance(pixels, np.ndarray) else pixels
+            while waiting:
+                loaded = [future.result() for future in waiting]
+                waiting = next_batch()
+                readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
+                found: Iterator[list[CaptionHypothesis]] = iter(())
+                if readable:
+                    images = converter.normalize(np.stack(readable))
+                    outputs = self.search({"images": images}, options)
+                    found = iter(hypotheses(self.preprocessor, outputs, capitalize))
+                for pixels in loaded:
+                    yield pixels if isinstance(pixels, ImageError) else next(found)
 
 
-def hypotheses(preprocessor, outputs, capitalize):
-    """Lists the beams of each image as `CaptionHypothesis`, without the impossible ones.
+def hypotheses(
+    preprocessor: Any, outputs: Mapping[str, np.ndarray], capitalize: bool
+) -> list[list[CaptionHypothesis]]:
+    """Decodes the token ids of a search into text.
 
     Args:
         preprocessor: an `ImageCaptionerPreprocessor`.
         outputs: dict of arrays from a `CaptionSearch`.
-        capitalize: bool.
+        capitalize: bool. Whether captions begin with an upper-case letter.
+
+    Returns:
+        For each image the list of its beams, without those for which no caption was left.
     """
     texts = preprocessor.generate_postprocess(outputs, capitalize)
     rows = zip(texts, outputs["log_probabilities"], outputs["scores"], strict=True)
@@ -85,17 +190,17 @@ def hypotheses(preprocessor, outputs, capitalize):
         [
             CaptionHypothesis(text, float(log_probability), float(score))
             for text, log_probability, score in zip(*row, strict=True)
-            if log_probability > -1e8
+            if log_probability > _POSSIBLE
         ]
         for row in rows
     ]
 
 
-def dataset_sources(dataset):
-    """Pictures of a `tf.data.Dataset`, batched or not, with or without captions.
+def dataset_sources(dataset: Any) -> Iterator[Any]:
+    """Yields the images of a `tf.data.Dataset`, batched or not, with or without captions.
 
     Args:
-        dataset: elements are images, paths or encoded images, alone, under the key
+        dataset: its elements are images, paths or encoded images: alone, under the key
             `"images"` of a dict, or first in a tuple.
 
     Yields:
@@ -113,30 +218,37 @@ def dataset_sources(dataset):
             yield os.fsdecode(image) if is_path else image
 
 
-def caption_dataset(captioner, dataset, *, feature_cache="auto", batch_size=50, **options):
-    """Captions every image of a dataset.
+def caption_dataset(
+    captioner: Any,
+    dataset: Any,
+    *,
+    feature_cache: Any = "auto",
+    batch_size: int = 50,
+    **options: Any,
+) -> dict[Any, Any]:
+    """Captions every image of a dataset, from cached features where there are some.
 
     Args:
         captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
         dataset: a `CaptionDataset`.
         feature_cache: as for `ImageCaptioner.fit`.
-        batch_size: int.
+        batch_size: int. Images captioned together. Defaults to 50.
         **options: of `ImageCaptioner.generate`.
 
     Returns:
-        Dict from image id to caption.
+        Dict from image id to what `generate` gives for the image.
     """
     features = captioner.cached_features(dataset.images, feature_cache)
     if features is None:
-        texts = captioner.generate(dataset.images, batch_size=batch_size, **options)
-        return dict(zip(dataset.ids, texts, strict=True))
-    texts = []
+        found = captioner.generate(dataset.images, batch_size=batch_size, **options)
+        return dict(zip(dataset.ids, found, strict=True))
+    found = []
     for start in range(0, len(dataset), batch_size):
         rows = np.arange(start, min(start + batch_size, len(dataset)))
         inputs = keras.tree.map_structure(_in_float32, features.gather(rows))
-        texts += captioner.generate({features.input_name: inputs}, **options)
-    return dict(zip(dataset.ids, texts, strict=True))
+        found += captioner.generate({features.input_name: inputs}, **options)
+    return dict(zip(dataset.ids, found, strict=True))
 
 
-def _in_float32(features):
+def _in_float32(features: Array) -> Array:
     return features.astype("float32")

@@ -61,9 +61,9 @@ def kinds(engine):
 @needs_openvino
 def test_openvino_computes_in_integers_what_keras_does(captioner):
     images = captioner.preprocessor.convert_images([picture(seed, H, W) for seed in range(20, 25)])
-    expected = captioner.make_generate_function().encode({"images": images})["annotations"]
+    expected = captioner.generation.search.encode({"images": images})["annotations"]
     captioner.use_engine("openvino", SAMPLES)
-    generate = captioner.make_generate_function()
+    generate = captioner.generation.search
     found = generate.encode({"images": images})["annotations"]
     assert kinds(generate.engine) == ["u8", "u8"]
     assert found.shape == expected.shape == (5, 24, 7)
@@ -88,23 +88,23 @@ def test_captions_come_from_the_engine_until_it_is_changed(captioner):
 
 def test_encoder_in_another_precision(captioner):
     images = captioner.preprocessor.convert_images([picture(20, H, W)])
-    expected = captioner.make_generate_function().encode({"images": images})["annotations"]
+    expected = captioner.generation.search.encode({"images": images})["annotations"]
     captioner.use_engine("keras", dtype="mixed_bfloat16")
-    found = captioner.make_generate_function().encode({"images": images})["annotations"]
+    found = captioner.generation.search.encode({"images": images})["annotations"]
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
     found = np.asarray(found, "float32")
     error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
     assert 1e-4 < error < 0.02
     assert captioner.backbone.image_encoder.compute_dtype == "float32"
     captioner.use_engine("keras")
-    again = captioner.make_generate_function().encode({"images": images})["annotations"]
+    again = captioner.generation.search.encode({"images": images})["annotations"]
     np.testing.assert_array_equal(again, expected)
 
 
 def test_refusals(captioner, monkeypatch):
     with pytest.raises(ValueError, match="`engine` must be one of .*openvino.*'onnx'"):
         captioner.use_engine("onnx")
-    with pytest.raises(ValueError, match="at least 16 pictures .*Received: 3"):
+    with pytest.raises(ValueError, match="at least 16 images .*Received: 3"):
         captioner.use_engine("openvino", SAMPLES[:3])
     with pytest.raises(ValueError, match="8-bit integers: leave `dtype` out.*'mixed_bfloat16'"):
         captioner.use_engine("openvino", SAMPLES, dtype="mixed_bfloat16")
@@ -125,7 +125,7 @@ def test_command_shows_the_engine_readable_pictures(tiny_preset, tmp_path, capsy
     assert "skipped" in output.err
     (tmp_path / "01.png").unlink()
     assert cli.main(words) == 2
-    assert "at least 16 pictures" in capsys.readouterr().err
+    assert "at least 16 images" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX's are not read")

@@ -197,16 +197,25 @@ def test_generate_function_compiles_each_setting_once(captioner, images):
     assert all(isinstance(value, np.ndarray) for value in long.values())
 
 
+def compiled(function):
+    """For each search the graphs that were compiled without XLA and with it."""
+    return [
+        (
+            len(search._compiled._functions),
+            None if search._compiled_by_xla is None else len(search._compiled_by_xla._functions),
+        )
+        for search in function._searches.values()
+    ]
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow waits")
 def test_xla_compiles_a_number_of_images_that_comes_again(captioner, images, greedy):
     tokenizer = captioner.preprocessor.tokenizer
     function = GenerateFunction(captioner.backbone, tokenizer, keras_hub.samplers.GreedySampler())
-    for count in (IMAGES, IMAGES, IMAGES, 2):
+    for count, by_xla in ((IMAGES, 0), (IMAGES, 1), (IMAGES, 1), (2, 1)):
         outputs = function({"images": images[:count]}, OPTIONS)
         np.testing.assert_array_equal(outputs["token_ids"], greedy[:count])
-    plain, compiled = function._searches.values()
-    assert compiled.jit_compile
-    assert plain is not compiled
+        assert compiled(function) == [(1, by_xla)]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow waits")
@@ -214,7 +223,7 @@ def test_one_image_that_comes_again(captioner, images):
     tokenizer = captioner.preprocessor.tokenizer
     function = GenerateFunction(captioner.backbone, tokenizer, keras_hub.samplers.GreedySampler())
     first, *later = (function({"images": images[1:2]}, OPTIONS) for _ in range(3))
-    assert [search.jit_compile for search in function._searches.values()] == [False, True]
+    assert compiled(function) == [(1, 1)]
     for outputs in later:
         assert outputs["token_ids"].shape == (1, 1, T)
         np.testing.assert_array_equal(outputs["token_ids"], first["token_ids"])
@@ -223,11 +232,12 @@ def test_one_image_that_comes_again(captioner, images):
 
 def test_no_xla_where_it_was_refused(captioner, images):
     captioner.compile(jit_compile=False)
-    function = captioner.make_generate_function()
+    function = captioner.generation.search
     for _ in range(3):
         function({"images": images}, dataclasses.replace(OPTIONS, num_beams=1))
+    assert compiled(function) == [(1, None)]
     (search,) = function._searches.values()
-    assert not search.jit_compile
+    assert not search._compiled.uses_xla
 
 
 def test_images_and_annotations_are_searched_alike(captioner, images):

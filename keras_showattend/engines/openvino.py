@@ -1,4 +1,4 @@
-"""Image encoders as generation runs them: compiled, in one precision or another."""
+"""The image encoder in 8-bit integers, run by OpenVINO."""
 
 import os
 import tempfile
@@ -8,34 +8,6 @@ import keras
 import numpy as np
 
 MIN_SAMPLES = 16
-
-
-class KerasEncoder:
-    """An image encoder that Keras compiles by itself.
-
-    Args:
-        encoder: an `ImageEncoder`.
-        dtype: dtype policy, e.g. `"mixed_bfloat16"`, in which a copy of the encoder, with
-            its weights as they are now, computes. None is the encoder itself.
-        **compile_options: of `keras.Model.compile`.
-
-    Call arguments:
-        images: float32[B, H, W, 3].
-
-    Returns:
-        float[B, L, D].
-    """
-
-    def __init__(self, encoder, dtype=None, **compile_options):
-        if dtype is not None:
-            encoder = encoder.with_dtype(dtype)
-        images = keras.Input(encoder.features.input_shape[1:])
-        self._model = keras.Model(images, encoder(images))
-        self._model.compile(**compile_options)
-
-    def __call__(self, images):
-        """Encodes; see the class docstring."""
-        return self._model.predict_on_batch(images)
 
 
 class OpenVinoEncoder:
