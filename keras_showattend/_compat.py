@@ -13,3 +13,13 @@ def take_initial_epoch(model, initial_epoch):
     """
     resumed, model._initial_epoch = model._initial_epoch, None
     return resumed or initial_epoch
+
+
+def set_initial_epoch(model, epoch):
+    """Tells a training loop to begin with an epoch, as `keras.callbacks.BackupAndRestore` does.
+
+    Args:
+        model: `keras.Model`, in a callback's `on_train_begin`.
+        epoch: int. Counted from 0.
+    """
+    model._initial_epoch = epoch

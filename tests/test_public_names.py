@@ -53,6 +53,7 @@ NAMES = {
         "DatasetReport",
         "FeatureCache",
         "Features",
+        "check_images",
         "read_captions_file",
         "read_coco",
         "read_flickr8k",

@@ -12,6 +12,7 @@ _NAMES = {
     "DatasetReport": "report",
     "FeatureCache": "features",
     "Features": "features",
+    "check_images": "image_check",
     "read_captions_file": "captions_file",
     "read_coco": "coco",
     "read_flickr8k": "flickr8k",

@@ -196,10 +196,29 @@ class CaptionDataset(Sequence[CaptionedImage]):
     def __getitem__(self, index: int | slice) -> CaptionedImage | CaptionDataset:
         if not isinstance(index, slice):
             return self._items[index]
-        items = self._items[index]
+        return self._subset(self._items[index], self.problems)
+
+    def without(
+        self, ids: Iterable[str], problems: DatasetReport | None = None
+    ) -> CaptionDataset:
+        """Returns the dataset without some of its images, also in the splits.
+
+        Args:
+            ids: names of the images to leave out.
+            problems: the new dataset's report. Defaults to this one's.
+
+        Raises:
+            DatasetError: if no image is left.
+        """
+        dropped = set(ids)
+        items = (item for item in self._items if item.id not in dropped)
+        return self._subset(items, problems or self.problems)
+
+    def _subset(self, items: Iterable[CaptionedImage], problems: DatasetReport) -> CaptionDataset:
+        items = tuple(items)
         kept = {item.id for item in items}
         splits = {name: [k for k in ids if k in kept] for name, ids in self._splits.items()}
-        return CaptionDataset(items, splits, self.problems)
+        return CaptionDataset(items, splits, problems)
 
     def __repr__(self) -> str:
         captions = sum(len(item.captions) for item in self._items)

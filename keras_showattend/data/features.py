@@ -70,6 +70,10 @@ class FeatureCache:
             self._shards[index.stem] = shard
             self._rows.update((key, (index.stem, row)) for row, key in enumerate(keys))
 
+    def __contains__(self, digest):
+        """Tells whether the features of the image with an `image_digest` are in the cache."""
+        return digest in self._rows
+
     def compute(self, images, flip=False, batch_size=16, progress=True):
         """Makes sure that the features of all images are in the cache.
 
@@ -95,6 +99,7 @@ class FeatureCache:
         by_key = {key: (image, key, flipped) for image, key, flipped in wanted}
         todo = [item for key, item in by_key.items() if key not in self._rows]
         if todo:
+            self._make_directory()
             self._compute(todo, batch_size, progress)
         plain = [self._rows[key] for key in keys]
         flipped = [self._rows[key + "-flip"] for key in keys] if flip else None
@@ -118,6 +123,23 @@ class FeatureCache:
                     bar.update(len(pixels))
                 self.write([key for _, key, _ in shard], np.concatenate(features))
 
+    def _make_directory(self):
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            # A folder that exists may still refuse files.
+            probe = self.directory / f"{uuid.uuid4().hex}.partial"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                "Features of images are kept on disk, in a folder that can be written. Choose "
+                "another with `feature_cache=FOLDER`, `--feature-cache FOLDER` or the environment "
+                "variable KERAS_SHOWATTEND_CACHE; `feature_cache=None` encodes the images anew "
+                f"for each batch. Received: {error.strerror}",
+                str(self.directory),
+            ) from error
+
     def write(self, keys, features):
         """Adds one shard.
 
@@ -125,7 +147,7 @@ class FeatureCache:
             keys: list of n str, `image_digest` of each image, with "-flip" for mirrored.
             features: float[n, L, D].
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self._make_directory()
         stem = uuid.uuid4().hex
         array_path = self.directory / f"{stem}.npy"
         partial = self.directory / f"{stem}.partial"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MISSING_IMAGE = "missing image file"
+UNREADABLE_IMAGE = "image that cannot be read"
 EMPTY_CAPTION = "empty caption"
 CAPTION_NOT_TEXT = "caption that is not text"
 DUPLICATE_CAPTION = "same caption twice for one image"

@@ -245,3 +245,23 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
     def from_preset(cls, preset, **kwargs):
         """Loads the tokenizer of a preset; see `ImageCaptioner.from_preset`."""
         return super().from_preset(resolve_preset(preset), **kwargs)
+
+
+def require_same_vocabulary(tokenizer: CaptionTokenizer, other: CaptionTokenizer) -> None:
+    """Checks that two tokenizers give the same ids to the same tokens.
+
+    Raises:
+        ValueError: if they do not; names the first id that differs.
+    """
+    tokens, others = tokenizer.get_vocabulary(), other.get_vocabulary()
+    if tokens == others:
+        return
+    pairs = zip(tokens, others, strict=False)
+    shorter = min(len(tokens), len(others))
+    first = next((i for i, (one, two) in enumerate(pairs) if one != two), shorter)
+    raise ValueError(
+        "Captioners must have the same vocabulary, token by token, to be used together. Train "
+        "them with one `CaptionTokenizer`. Received: vocabularies of "
+        f"{len(tokens)} and {len(others)} tokens, which differ first at id {first}: "
+        f"{tokens[first : first + 1]} and {others[first : first + 1]}"
+    )

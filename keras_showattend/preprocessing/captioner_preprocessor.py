@@ -18,8 +18,8 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         image_converter: a `CaptionImageConverter`.
         tokenizer: a `CaptionTokenizer`.
         sequence_length: int. Steps T of a caption in training, and the default
-            `max_length` of generation. A longer caption is cut, and then not taught to
-            end there. Defaults to 32.
+            `max_length` of generation. A longer caption is cut, and its last token is
+            the end token, so that a captioner learns to end. Defaults to 32.
         **kwargs: as for `keras_hub.models.Preprocessor`.
 
     Call arguments:
@@ -63,8 +63,14 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
             images = self.image_converter(x["images"])
             tokens = self._pack_tensor(x["captions"], length)
         else:
-            images = self.convert_images(as_image_list(x["images"])[0])
-            captions = [c.decode() if isinstance(c, bytes) else c for c in x["captions"]]
+            captions, sources = x["captions"], as_image_list(x["images"])[0]
+            if isinstance(captions, str | bytes) or len(captions) != len(sources):
+                raise ValueError(
+                    "A batch must have one caption for each image, in a list even if it is one. "
+                    f"Received: {len(sources)} images, captions={captions!r}"
+                )
+            images = self.convert_images(sources)
+            captions = [c.decode() if isinstance(c, bytes) else c for c in captions]
             tokens = self.pack(self.tokenizer.tokenize(captions), length)
         inputs = {"images": images, **self.shift(tokens)}
         weight = inputs.pop("sample_weight")
@@ -85,12 +91,15 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         converter = self.image_converter
         return converter.normalize(np.stack([converter.load(source) for source in sources]))
 
-    def pack(self, token_ids, length):
+    def pack(self, token_ids, length, add_end_token=True):
         """Adds start and end tokens and pads.
 
         Args:
             token_ids: list of int32[T_i].
-            length: int. Steps T of the result.
+            length: int. Steps T of the result. Longer captions are cut and keep their end
+                token.
+            add_end_token: bool. False for captions that hold their end token already, if
+                they have one. Defaults to True.
 
         Returns:
             int32[B, T + 1].
@@ -99,7 +108,7 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         packed = np.full((len(token_ids), length + 1), tokenizer.pad_token_id, dtype="int32")
         packed[:, 0] = tokenizer.start_token_id
         for row, ids in zip(packed, token_ids, strict=True):
-            ids = [*ids, tokenizer.end_token_id][:length]
+            ids = [*ids[: length - 1], tokenizer.end_token_id] if add_end_token else ids[:length]
             row[1 : len(ids) + 1] = ids
         return packed
 
@@ -107,7 +116,7 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         import tensorflow as tf
 
         tokenizer = self.tokenizer
-        ids = tokenizer.tokenize(captions)
+        ids = tokenizer.tokenize(captions)[:, : length - 1]
         edge = tf.ones((ids.nrows(), 1), tf.int32)
         ids = tf.concat([edge * tokenizer.start_token_id, ids, edge * tokenizer.end_token_id], 1)
         return ids.to_tensor(tokenizer.pad_token_id, shape=(None, length + 1))

@@ -1,4 +1,4 @@
-"""What `ImageCaptioner.fit` needs: batches of captions, losses, teachers, scores of an epoch."""
+"""What `ImageCaptioner.fit` needs: batches, losses, objectives, and the scores of an epoch."""
 
 from keras_showattend._lazy import lazy_names
 
@@ -10,7 +10,7 @@ _NAMES = {
     "ImageInputs": "image_inputs",
     "ScheduledSampling": "scheduled_sampling",
     "SelfCritical": "self_critical",
-    "SoftTargets": "soft_targets",
+    "SoftTargets": "distillation",
     "distillation_loss": "losses",
     "doubly_stochastic_penalty": "losses",
 }

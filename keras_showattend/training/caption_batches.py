@@ -1,19 +1,34 @@
 """Batches of images and captions for `fit`."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
+
+from keras_showattend.data.caption_dataset import CaptionDataset
+from keras_showattend.preprocessing import ImageCaptionerPreprocessor
+from keras_showattend.training.image_inputs import ImageInputs
+
+if TYPE_CHECKING:
+    from keras_showattend.training.distillation import SoftTargets
 
 # Lengths are rounded up to a multiple, so that compiled backends see few shapes.
 LENGTH_STEP = 4
 
 
-def padded_length(steps, length_step, sequence_length):
-    """Lengths to which captions are padded.
+def padded_length(steps: Any, length_step: int, sequence_length: int) -> Any:
+    """Returns the lengths to which captions are padded.
 
     Args:
-        steps: int or int[n]. Words and end of a caption.
-        length_step: int. What lengths are rounded up to a multiple of.
+        steps: int or int[n]. Tokens of each caption, with the end token.
+        length_step: int. Lengths are rounded up to a multiple of it.
         sequence_length: int. Length at which captions are cut.
+
+    Returns:
+        int or int[n].
     """
     return np.minimum(-(-steps // length_step) * length_step, sequence_length)
 
@@ -21,7 +36,7 @@ def padded_length(steps, length_step, sequence_length):
 class CaptionBatches(keras.utils.PyDataset):
     """One training example for each caption, in batches of similar length.
 
-    All batches have the same number of rows: the last is filled up with rows of weight 0.
+    All batches have the same number of rows: the last one is filled up with rows of weight 0.
 
     Args:
         dataset: a `CaptionDataset`.
@@ -30,19 +45,19 @@ class CaptionBatches(keras.utils.PyDataset):
         batch_size: int. Captions B. Defaults to 64.
         shuffle: bool. Whether the order changes from epoch to epoch. Defaults to True.
         share_images: bool. Whether the captions of an image stand together in a batch
-            that holds the image once. Right where encoding images is a part of the step;
-            else batches of captions of many images vary more. Defaults to False.
+            that holds the image once. Right where encoding the image is part of the step;
+            otherwise batches with captions of many images vary more. Defaults to False.
         length_step: int. Lengths are rounded up to a multiple of it, so that what is
-            compiled by shape sees few shapes; 1 wastes nothing. Defaults to 4.
-        seed: int. Of the order.
+            compiled by shape sees few shapes; 1 wastes no computation. Defaults to 4.
+        seed: int. Seed of the order.
         **kwargs: `workers`, `max_queue_size` of `keras.utils.PyDataset`.
 
-    A batch is `(x, y, sample_weight)`: `x` has what `ImageInputs.gather` gives of I images,
+    A batch is `(x, y, sample_weight)`: `x` has what `ImageInputs.gather` returns for I images,
     `token_ids` int32[B, T], `padding_mask` bool[B, T] and, with `share_images`, `image_index`
-    int32[B] into the images (else I = B); `y` int32[B, T]; `sample_weight` float32[B, T].
+    int32[B] into the images (otherwise I = B); `y` int32[B, T]; `sample_weight` float32[B, T].
 
-    Where its attribute `soft_targets` is set to `SoftTargets` of the same data set, `x` has
-    these, too.
+    With the attribute `soft_targets`, `SoftTargets` of the same dataset, `x` also has the
+    teacher's probabilities.
 
     Raises:
         ValueError: for a `batch_size` below 1.
@@ -50,15 +65,15 @@ class CaptionBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        dataset,
-        preprocessor,
-        inputs,
-        batch_size=64,
-        shuffle=True,
-        share_images=False,
-        length_step=LENGTH_STEP,
-        seed=0,
-        **kwargs,
+        dataset: CaptionDataset,
+        preprocessor: ImageCaptionerPreprocessor,
+        inputs: ImageInputs,
+        batch_size: int = 64,
+        shuffle: bool = True,
+        share_images: bool = False,
+        length_step: int = LENGTH_STEP,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if not isinstance(batch_size, int) or batch_size < 1:
@@ -73,7 +88,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self.share_images = share_images
         self.seed = seed
         self.epoch = 0
-        self.soft_targets = None
+        self.soft_targets: SoftTargets | None = None
         pairs = [(i, text) for i, texts in enumerate(dataset.captions) for text in texts]
         self._image_of = np.array([index for index, _ in pairs])
         self._tokens = preprocessor.tokenizer.tokenize([text for _, text in pairs])
@@ -81,36 +96,36 @@ class CaptionBatches(keras.utils.PyDataset):
         self._lengths = padded_length(steps, length_step, preprocessor.sequence_length)
         self._longest = np.zeros(len(dataset.images), int)
         np.maximum.at(self._longest, self._image_of, self._lengths)
-        self._fixed_length = None
+        self._fixed_length: int | None = None
         self._images_per_batch = self._most_images()
         self._plan_epoch()
         lengths = {self._lengths[rows].max() for rows in self._batches}
         if len(lengths) == 1:
-            # Keras takes it for fixed, so it is; see `_plan_epoch`.
+            # Keras then takes the length as fixed, so all epochs keep it; see `_plan_epoch`.
             self._fixed_length = int(lengths.pop())
 
-    def _most_images(self):
-        # A batch that touches n images holds all captions of n - 2 of them, and one of
-        # each of the other two at least.
+    def _most_images(self) -> int:
+        # A batch that touches n images holds all captions of n - 2 of them, and at least
+        # one caption of each of the other two.
         counts = np.sort(np.bincount(self._image_of))
         whole = int(np.searchsorted(np.cumsum(counts), self.batch_size - 2, side="right"))
         return min(whole + 2, self.batch_size, len(counts))
 
-    def _plan_epoch(self):
+    def _plan_epoch(self) -> None:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = self._order(rng)
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
         self._batches = np.split(order, cuts)
         if self.shuffle:
             self._batches = [self._batches[i] for i in rng.permutation(len(self._batches))]
-        # On TensorFlow Keras takes a dimension that is the same in the first two batches
-        # for fixed: let two come first that differ.
+        # On TensorFlow, Keras takes a dimension as fixed if the first two batches agree in
+        # it: put two batches of different lengths first.
         lengths = [self._lengths[rows].max() for rows in self._batches]
         other = next((i for i, n in enumerate(lengths) if n != lengths[0]), 0)
         if other > 1:
             self._batches[1], self._batches[other] = self._batches[other], self._batches[1]
 
-    def _order(self, rng):
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
         rows = np.arange(len(self._tokens))
         if not self.share_images:
             rows = rng.permutation(rows) if self.shuffle else rows
@@ -118,29 +133,29 @@ class CaptionBatches(keras.utils.PyDataset):
         images = np.arange(len(self._longest))
         images = rng.permutation(images) if self.shuffle else images
         images = images[np.argsort(self._longest[images], kind="stable")]
-        place = np.empty_like(images)
-        place[images] = np.arange(len(images))
-        return rows[np.argsort(place[self._image_of], kind="stable")]
+        position = np.empty_like(images)
+        position[images] = np.arange(len(images))
+        return rows[np.argsort(position[self._image_of], kind="stable")]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._batches)
 
-    def start_epoch(self, epoch):
-        """Draws the order, flips and windows of an epoch, from 0; for resumed training."""
+    def start_epoch(self, epoch: int) -> None:
+        """Draws the order, flips and windows of an epoch, counted from 0; for resumed runs."""
         self.epoch = epoch
         self.inputs.start_epoch(epoch)
         if self.shuffle:
             self._plan_epoch()
 
-    def on_epoch_end(self):
-        """Draws the next epoch's order, flips and windows."""
+    def on_epoch_end(self) -> None:
+        """Draws the order, flips and windows of the next epoch."""
         self.start_epoch(self.epoch + 1)
 
-    def rows(self, index):
-        """Which captions, int[n], counted through the data set, are in a batch."""
+    def rows(self, index: int) -> np.ndarray:
+        """Returns which captions are in a batch: int[n], counted through the dataset."""
         return self._batches[index]
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         rows = self.rows(index)
         surplus = self.batch_size - len(rows)
         if surplus:
@@ -168,10 +183,10 @@ class PreprocessedBatches(keras.utils.PyDataset):
 
     Args:
         batches: a `keras.utils.PyDataset` whose items are what `preprocess` takes.
-        preprocess: function of a batch, e.g. `ImageCaptioner.preprocess_samples`.
+        preprocess: function of `(x, y, sample_weight)`, e.g. `ImageCaptioner.preprocess_samples`.
     """
 
-    def __init__(self, batches, preprocess):
+    def __init__(self, batches: keras.utils.PyDataset, preprocess: Callable[..., Any]):
         super().__init__(
             workers=batches.workers,
             use_multiprocessing=batches.use_multiprocessing,
@@ -181,21 +196,21 @@ class PreprocessedBatches(keras.utils.PyDataset):
         self.preprocess = preprocess
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         """Number of batches, as the wrapped data tells it."""
         return self.batches.num_batches
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Any:
         item = self.batches[index]
         x, y, weight = keras.utils.unpack_x_y_sample_weight(item)
         if isinstance(x, dict) and "token_ids" in x:
             return item
         return self.preprocess(x, y, weight)
 
-    def on_epoch_begin(self):
-        """Tells the wrapped data."""
+    def on_epoch_begin(self) -> None:
+        """Tells the wrapped data that an epoch begins."""
         self.batches.on_epoch_begin()
 
-    def on_epoch_end(self):
-        """Tells the wrapped data."""
+    def on_epoch_end(self) -> None:
+        """Tells the wrapped data that an epoch has ended."""
         self.batches.on_epoch_end()

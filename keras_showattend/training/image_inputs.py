@@ -1,25 +1,33 @@
-"""What the images of a batch give the model, mirrored and cut by chance."""
+"""The images of a batch as inputs of the model, with random flips and windows."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_showattend.preprocessing import CaptionImageConverter
+from keras_showattend.preprocessing.image_sources import ImageSource
+
 
 class ImageInputs:
-    """Images of a data set as inputs of a captioner.
+    """Images of a dataset as inputs of a captioner.
 
     Args:
         images: list of anything `load_image` takes.
         image_converter: a `CaptionImageConverter`.
-        features: `Features` of the images, or None to decode them for each batch.
-        random_flip: bool. Whether an image is mirrored half of the time. Defaults to False.
-        random_window: float in (0, 1]. A batch sees a window of its images whose height
-            and width are drawn between this share and all, and whose place is drawn for
-            each image. Frozen features are cut in steps of two places, which gives the
-            layers behind them what they would see of a smaller picture but for its edge,
-            and costs no decoding. Annotations are final and cannot be cut. Defaults to 1,
-            all of the image.
-        seed: int.
+        features: `Features` of the images, or None to decode the images for each batch.
+        random_flip: bool. Whether each image is mirrored with probability 0.5. Defaults to
+            False.
+        random_window: float in (0, 1]. A batch sees a window of its images. Its height and
+            width are drawn between this share and the whole, its position for each image.
+            Frozen features are cut in steps of two locations: the layers after them see what
+            they would see of a smaller image, except for its border, and nothing is decoded.
+            Annotations come from the last layer and cannot be cut. Defaults to 1, the whole
+            image.
+        seed: int. Seed of flips and windows.
 
     Raises:
         ValueError: for `random_flip` with features of unmirrored images only, or a
@@ -28,12 +36,12 @@ class ImageInputs:
 
     def __init__(
         self,
-        images,
-        image_converter,
-        features=None,
-        random_flip=False,
-        random_window=1.0,
-        seed=0,
+        images: Sequence[ImageSource],
+        image_converter: CaptionImageConverter,
+        features: Any = None,
+        random_flip: bool = False,
+        random_window: float = 1.0,
+        seed: int = 0,
     ):
         if random_flip and features is not None and not features.has_flipped:
             raise ValueError(
@@ -60,15 +68,15 @@ class ImageInputs:
         self.seed = seed
         self.epoch = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
-    def start_epoch(self, epoch):
-        """Other flips and windows, the same for the same number."""
+    def start_epoch(self, epoch: int) -> None:
+        """Sets the epoch, counted from 0; with the seed it decides flips and windows."""
         self.epoch = epoch
 
-    def gather(self, indices, batch):
-        """Inputs of some images.
+    def gather(self, indices: Any, batch: int) -> dict[str, np.ndarray]:
+        """Returns the inputs of some images.
 
         Args:
             indices: int[I]. Positions in the list of images.
@@ -87,17 +95,17 @@ class ImageInputs:
             features = self._cut(features, rng, batch)
         return {self.features.input_name: features}
 
-    def _load(self, indices, flips):
+    def _load(self, indices: Any, flips: np.ndarray) -> np.ndarray:
         converter = self.image_converter
         pixels = [converter.load(self.images[index]) for index in indices]
         pixels = [p[:, ::-1] if flip else p for p, flip in zip(pixels, flips, strict=True)]
         return converter.normalize(np.stack(pixels))
 
-    def _cut(self, features, rng, batch):
+    def _cut(self, features: np.ndarray, rng: np.random.Generator, batch: int) -> np.ndarray:
         rows, columns = features.shape[1:3]
         sizes = [_sizes(side, self.random_window) for side in (rows, columns)]
-        # On TensorFlow Keras takes a dimension that is the same in the first two batches
-        # for fixed: these are the largest window and the smallest.
+        # On TensorFlow, Keras takes a dimension as fixed if the first two batches agree in
+        # it: these two are the largest window and the smallest.
         height, width = (
             [options[-batch] for options in sizes] if batch < 2 else map(rng.choice, sizes)
         )
@@ -111,7 +119,7 @@ class ImageInputs:
         )
 
 
-def _sizes(side, smallest_share):
-    # By twos: a pooling behind the cut would drop an odd row. Largest first.
+def _sizes(side: int, smallest_share: float) -> list[int]:
+    # In steps of two, because a pooling layer after the cut would drop an odd row. Largest first.
     smallest = max(1, math.ceil(smallest_share * side - 1e-9))
     return list(range(side, smallest - 1, -2))

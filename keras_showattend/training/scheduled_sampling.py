@@ -1,28 +1,31 @@
-"""Training on the model's own words in place of some of the caption's."""
+"""Training on the model's own tokens in place of some of the caption's."""
+
+from __future__ import annotations
 
 import keras
 from keras import ops
 
+from keras_showattend._typing import Tensor
 from keras_showattend.preprocessing.caption_tokenizer import SPECIAL_TOKENS
 from keras_showattend.search.beam_search import penalize
 
-# Every vocabulary begins with them.
+# Every vocabulary begins with the special tokens.
 _SPECIAL_IDS = range(len(SPECIAL_TOKENS))
 
 
 class ScheduledSampling(keras.layers.Layer):
-    """Replaces previous words by words that the model draws itself.
+    """Replaces previous tokens by tokens that are sampled from the model.
 
-    Teacher forcing never shows a captioner its own mistakes, which generation then does.
+    Under teacher forcing a captioner never sees its own mistakes, as it does in generation.
     Source: Bengio et al. 2015 (arXiv 1506.03099), with the two passes over the whole
-    caption of Mihaylova and Martins 2019 (arXiv 1906.07651): what is drawn comes from a
-    first pass under teacher forcing, and the words before it are the caption's, not drawn
-    ones. No gradient flows through the drawing.
+    caption of Mihaylova and Martins 2019 (arXiv 1906.07651): tokens are sampled from a
+    first pass under teacher forcing, in which all previous tokens are the caption's. No
+    gradient flows through the sampling.
 
-    Special tokens are never drawn, because generation reads none after the start.
+    Special tokens are never sampled, because generation reads none after the start token.
 
     Call arguments:
-        token_ids: int32[B, T]. The words that the decoder reads; the first, the start
+        token_ids: int32[B, T]. The tokens that the decoder reads; the first, the start
             token, is never replaced.
         logits: float[B, T, V] of the first pass.
         padding_mask: bool[B, T], False where nothing is replaced.
@@ -31,16 +34,16 @@ class ScheduledSampling(keras.layers.Layer):
         int32[B, T].
     """
 
-    def __init__(self):
-        # Logits stay as they are whatever the policy.
+    def __init__(self) -> None:
+        # Under a lower-precision policy Keras would cast the logits.
         super().__init__(dtype="float32", name="scheduled_sampling")
         self.seed_generator = keras.random.SeedGenerator()
         self.rate = 0.0
         self.built = True
 
     @property
-    def rate(self):
-        """Probability with which a word is replaced, 0 at first.
+    def rate(self) -> float:
+        """Probability with which a token is replaced, 0 at first.
 
         Raises:
             ValueError: when it is set to anything outside [0, 1].
@@ -48,7 +51,7 @@ class ScheduledSampling(keras.layers.Layer):
         return self._rate
 
     @rate.setter
-    def rate(self, rate):
+    def rate(self, rate: float) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(
                 "`scheduled_sampling` must be in [0, 1], a probability. "
@@ -56,15 +59,15 @@ class ScheduledSampling(keras.layers.Layer):
             )
         self._rate = rate
 
-    def call(self, token_ids, logits, padding_mask):
-        """Draws and replaces; see the class docstring."""
+    def call(self, token_ids: Tensor, logits: Tensor, padding_mask: Tensor) -> Tensor:
+        """Samples and replaces; see the class docstring."""
         vocabulary_size = logits.shape[-1]
         logits = ops.stop_gradient(logits) + penalize(_SPECIAL_IDS, vocabulary_size)
-        drawn = keras.random.categorical(
+        sampled = keras.random.categorical(
             ops.reshape(logits, (-1, vocabulary_size)), 1, seed=self.seed_generator
         )
-        drawn = ops.reshape(ops.cast(drawn, token_ids.dtype), ops.shape(token_ids))
-        # The word drawn at a step is read at the next.
-        drawn = ops.concatenate([token_ids[:, :1], drawn[:, :-1]], axis=1)
+        sampled = ops.reshape(ops.cast(sampled, token_ids.dtype), ops.shape(token_ids))
+        # The token sampled at a step is read at the next.
+        sampled = ops.concatenate([token_ids[:, :1], sampled[:, :-1]], axis=1)
         chance = keras.random.uniform(ops.shape(token_ids), seed=self.seed_generator)
-        return ops.where(ops.logical_and(chance < self.rate, padding_mask), drawn, token_ids)
+        return ops.where(ops.logical_and(chance < self.rate, padding_mask), sampled, token_ids)

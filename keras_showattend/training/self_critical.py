@@ -1,39 +1,46 @@
-"""Self-critical sequence training: what it is set to, its rewards and its batches."""
+"""Self-critical sequence training: its settings, rewards, batches and loop."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
 
+from keras_showattend._compat import take_initial_epoch
+from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.metrics import CiderD
 from keras_showattend.metrics.bleu import bleu_from_statistics, bleu_statistics
 from keras_showattend.search import CaptionSearch
 from keras_showattend.training.caption_batches import LENGTH_STEP, padded_length
+from keras_showattend.training.image_inputs import ImageInputs
 
-# Smoothing of a single caption's counts, so that a missing match is not the end of it.
+# Added to the counts of a single caption, so that one missing order of n-grams does not make
+# its BLEU 0.
 _TINY = 1e-9
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
 @dataclasses.dataclass(frozen=True)
 class SelfCritical:
-    """Training on the score of whole captions in place of the next word.
+    """Training on the score of whole captions instead of the next token.
 
-    Captions are drawn from the model; those that score above the mean of the others
-    drawn for the same image become more probable, those below less. Rennie et al. 2017
-    (arXiv 1612.00563) compare with the greedy caption; the mean of the other samples is the
-    baseline of Luo 2020 (arXiv 2003.09971), and needs no second search. The end
-    token takes part in the score: without it captions learn to break off.
+    Captions are sampled from the model. Those that score above the mean of the other samples
+    of the same image become more probable, those below it less. Rennie et al. 2017 (arXiv
+    1612.00563) compare with the greedy caption; the mean of the other samples is the baseline
+    of Luo 2020 (arXiv 2003.09971) and needs no second search. The end token is part of the
+    scored caption: without it, captions learn to break off.
 
     Attributes:
-        num_samples: captions K drawn for an image, at least 2.
-        bleu_4_weight: share w in [0, 1] of BLEU-4 in the reward, which is
-            `(1 - w) * CIDEr-D + w * BLEU-4` of the single caption, where papers print 100
-            times these.
-        crossentropy_weight: share in [0, 1] of the cross-entropy of the data's captions
+        num_samples: captions K sampled for an image, at least 2.
+        bleu_4_weight: weight w in [0, 1] of BLEU-4 in the reward, which is
+            `(1 - w) * CIDEr-D + w * BLEU-4` of the single caption, as fractions.
+        crossentropy_weight: weight in [0, 1] of the cross-entropy of the dataset's captions
             in the loss, which keeps sentences grammatical.
-        temperature: of the words' softmax when captions are drawn.
+        temperature: divides the logits when captions are sampled.
 
     Raises:
         ValueError: for fewer than 2 samples, a weight outside [0, 1] or a temperature
@@ -45,10 +52,10 @@ class SelfCritical:
     crossentropy_weight: float = 0.0
     temperature: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_samples < 2:
             raise ValueError(
-                "`num_samples` must be at least 2, since samples are compared with each other. "
+                "`num_samples` must be at least 2, because samples are compared with each other. "
                 f"Received: num_samples={self.num_samples!r}"
             )
         for name in ("bleu_4_weight", "crossentropy_weight"):
@@ -61,12 +68,12 @@ class SelfCritical:
                 f"`temperature` must be positive. Received: temperature={self.temperature!r}"
             )
 
-    def get_config(self):
-        """Arguments that make the same settings again."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make the same settings again."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> SelfCritical:
         """Makes the settings of `get_config`."""
         return cls(**config)
 
@@ -80,16 +87,21 @@ class CaptionReward:
         bleu_4_weight: see `SelfCritical`.
     """
 
-    def __init__(self, references, end_token_id, bleu_4_weight=0.0):
+    def __init__(
+        self,
+        references: Sequence[Sequence[Sequence[int]]],
+        end_token_id: int,
+        bleu_4_weight: float = 0.0,
+    ):
         self.bleu_4_weight = bleu_4_weight
         self._cider = CiderD(dict(enumerate(references)), end_token=end_token_id)
         self._references = [[[*ids, end_token_id] for ids in group] for group in references]
 
-    def __call__(self, images, captions):
-        """Rewards, float32[N].
+    def __call__(self, images: Any, captions: Sequence[Sequence[int]]) -> np.ndarray:
+        """Returns the rewards, float32[N].
 
         Args:
-            images: int[N]. Which image each caption is of.
+            images: int[N]. The image of each caption.
             captions: N lists of token ids, with the end token where there is one.
         """
         rewards = self._cider.score(images, captions)
@@ -101,25 +113,34 @@ class CaptionReward:
 
 
 class SelfCriticalBatches:
-    """Draws captions from a captioner and turns their scores into training batches.
+    """Samples captions from a captioner and turns their scores into training batches.
 
     Args:
         captioner: an `ImageCaptioner`.
         dataset: a `CaptionDataset`.
         inputs: `ImageInputs` of the dataset.
         settings: a `SelfCritical`.
-        batch_size: int. Captions drawn for a batch, `num_samples` for each image.
-        seed: int. Of the order of images and of the drawing.
+        batch_size: int. Captions sampled for a batch, `num_samples` for each image.
+        seed: int. Seed of the order of images and of the sampling.
         **search_options: `jit_compile`, `run_eagerly` of the search.
 
     Raises:
         ValueError: if `batch_size` is below `num_samples`.
     """
 
-    def __init__(self, captioner, dataset, inputs, settings, batch_size=64, seed=0, **options):
+    def __init__(
+        self,
+        captioner: Any,
+        dataset: CaptionDataset,
+        inputs: ImageInputs,
+        settings: SelfCritical,
+        batch_size: int = 64,
+        seed: int = 0,
+        **search_options: Any,
+    ):
         if batch_size < settings.num_samples:
             raise ValueError(
-                "`batch_size` counts captions and must hold those of one image at least. "
+                "`batch_size` counts captions and must hold all samples of one image. "
                 f"Received: batch_size={batch_size!r}, num_samples={settings.num_samples}"
             )
         self.preprocessor = captioner.preprocessor
@@ -142,69 +163,136 @@ class SelfCriticalBatches:
             num_beams=settings.num_samples,
             sampler=keras_hub.samplers.RandomSampler(seed=seed, temperature=settings.temperature),
         )
-        self._search.compile(**options)
+        self._search.compile(**search_options)
         self.start_epoch(0)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._batches)
 
-    def start_epoch(self, epoch):
-        """Draws the order of images, flips and windows of an epoch, from 0."""
+    def start_epoch(self, epoch: int) -> None:
+        """Draws the order of images, flips and windows of an epoch, counted from 0."""
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.inputs))
-        # All batches have one size: images that are left over have their turn in other epochs.
+        # All batches have one size: the images left over have their turn in other epochs.
         count = len(order) // self.images_per_batch
         self._batches = np.split(order[: count * self.images_per_batch], count)
         self.inputs.start_epoch(epoch)
 
-    def draw(self, index):
-        """Samples the captions of one batch with the captioner's weights of this moment.
+    def draw(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]:
+        """Samples the captions of one batch with the captioner's present weights.
 
         Args:
             index: int. Number of the batch in its epoch.
 
         Returns:
-            Tuple `(x, y, sample_weight, reward)`: a batch as `CaptionBatches` makes it,
-            its I images sharing `num_samples` captions each and, with cross-entropy, those
-            of the data; weights may be negative and are divided by the number of words,
-            for a loss that is a sum; `reward` is the mean float.
+            Tuple `(x, y, sample_weight, reward)`: a batch as `CaptionBatches` makes it. Its I
+            images share `num_samples` captions each and, with cross-entropy, those of the
+            dataset. Weights may be negative; they are divided by the number of tokens, for a
+            loss that is a sum. `reward` is the mean, a float.
         """
         images = self._batches[index]
         inputs = self.inputs.gather(images, index)
         inputs = {key: value.astype("float32") for key, value in inputs.items()}
-        drawn = np.asarray(self._search.predict_on_batch(inputs)["token_ids"])
+        sampled = np.asarray(self._search.predict_on_batch(inputs)["token_ids"])
         count = self.settings.num_samples
-        captions = [self._unpad(row) for row in drawn.reshape(-1, drawn.shape[-1])]
-        rewards = self._reward(np.repeat(images, count), captions).reshape(-1, count)
+        rows = [self._unpad(row) for row in sampled.reshape(-1, sampled.shape[-1])]
+        rewards = self._reward(np.repeat(images, count), rows).reshape(-1, count)
         # The reward less the mean of the other samples.
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
-        rows = [ids[:-1] if ids[-1] == self._end else ids for ids in captions]
         image_index = np.repeat(np.arange(len(images)), count)
         scales = advantages.reshape(-1)
         groups = np.zeros(len(rows), int)
         if self.settings.crossentropy_weight:
-            given = [(i, ids) for i, image in enumerate(images) for ids in self._tokens[image]]
+            longest = self.preprocessor.sequence_length - 1
+            given = [
+                (i, [*ids[:longest], self._end])
+                for i, image in enumerate(images)
+                for ids in self._tokens[image]
+            ]
             rows += [ids for _, ids in given]
             image_index = np.concatenate([image_index, [i for i, _ in given]])
-            share = self.settings.crossentropy_weight
-            scales = np.concatenate([(1 - share) * scales, np.full(len(given), share)])
+            weight = self.settings.crossentropy_weight
+            scales = np.concatenate([(1 - weight) * scales, np.full(len(given), weight)])
             groups = np.concatenate([groups, np.ones(len(given), int)])
-        steps = max(len(ids) + 1 for ids in rows)
+        steps = max(map(len, rows))
         length = int(padded_length(steps, LENGTH_STEP, self.preprocessor.sequence_length))
-        parts = self.preprocessor.shift(self.preprocessor.pack(rows, length))
-        weight = parts["sample_weight"]
+        # A sample that reached the longest length has not ended, and must not learn to.
+        packed = self.preprocessor.pack(rows, length, add_end_token=False)
+        parts = self.preprocessor.shift(packed)
+        weights = parts["sample_weight"]
         # Unknown words of the given captions, which the loss leaves out.
-        weight = weight * ~np.isin(parts["targets"], self._forbidden)
-        words = weight.sum(axis=1)
-        totals = np.bincount(groups, words)
-        weight = weight * (scales / totals[groups])[:, None]
+        weights = weights * ~np.isin(parts["targets"], self._forbidden)
+        totals = np.bincount(groups, weights.sum(axis=1))
+        weights = weights * (scales / totals[groups])[:, None]
         x = {
             **inputs,
             "token_ids": parts["token_ids"],
             "padding_mask": parts["padding_mask"],
             "image_index": image_index.astype("int32"),
         }
-        return x, parts["targets"], weight.astype("float32"), float(rewards.mean())
+        return x, parts["targets"], weights.astype("float32"), float(rewards.mean())
 
-    def _unpad(self, row):
+    def _unpad(self, row: np.ndarray) -> list[int]:
         ids = row.tolist()
         return ids[: ids.index(self._end) + 1] if self._end in ids else ids
+
+
+def fit_self_critical(
+    captioner: Any,
+    batches: SelfCriticalBatches,
+    *,
+    epochs: int = 1,
+    initial_epoch: int = 0,
+    callbacks: Any = None,
+    verbose: Any = "auto",
+) -> keras.callbacks.History:
+    """Trains as `keras.Model.fit` does, on batches that are sampled from the model itself.
+
+    `fit` reads its data ahead of the model, and on JAX while the weights are elsewhere. Here
+    each batch is sampled with the weights that the previous one has left.
+
+    Args:
+        captioner: a compiled `ImageCaptioner`.
+        batches: `SelfCriticalBatches` of it.
+        epochs, initial_epoch, callbacks, verbose: as for `keras.Model.fit`.
+
+    Returns:
+        `keras.callbacks.History` with `loss` and `reward`, the mean score of the sampled
+        captions.
+    """
+    verbose = 1 if verbose == "auto" else verbose
+    callbacks = keras.callbacks.CallbackList(
+        callbacks,
+        add_history=True,
+        add_progbar=verbose != 0,
+        model=captioner,
+        verbose=verbose,
+        epochs=epochs,
+        steps=len(batches),
+    )
+    captioner.stop_training = False
+    callbacks.on_train_begin()
+    logs: dict[str, float] = {}
+    for epoch in range(take_initial_epoch(captioner, initial_epoch), epochs):
+        batches.start_epoch(epoch)
+        callbacks.on_epoch_begin(epoch)
+        sums = {"loss": 0.0, "reward": 0.0}
+        logs = {}
+        for step in range(len(batches)):
+            callbacks.on_train_batch_begin(step)
+            x, y, weight, reward = batches.draw(step)
+            # KerasHub's own method would preprocess the batch again.
+            found = keras.Model.train_on_batch(
+                captioner, x, y, sample_weight=weight, return_dict=True
+            )
+            sums["loss"] += float(found["loss"])
+            sums["reward"] += reward
+            logs = {key: total / (step + 1) for key, total in sums.items()}
+            callbacks.on_train_batch_end(step, logs)
+            if captioner.stop_training:
+                break
+        callbacks.on_epoch_end(epoch, logs)
+        if captioner.stop_training:
+            break
+    captioner.optimizer.finalize_variable_values(captioner.trainable_weights)
+    callbacks.on_train_end(logs)
+    return captioner.history

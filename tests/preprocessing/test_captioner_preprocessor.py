@@ -27,8 +27,9 @@ TOKEN_IDS = [
 TARGETS = [
     [A, DOG, END, PAD],
     [A, DOG, RUNS, END],
-    [A, DOG, RUNS, A],
-    [A, DOG, RUNS, A],
+    # Cut captions keep their end.
+    [A, DOG, RUNS, END],
+    [A, DOG, RUNS, END],
     [END, PAD, PAD, PAD],
     [UNKNOWN, RUNS, END, PAD],
 ]

@@ -225,15 +225,15 @@ def test_images_in_place_of_features():
 
 
 @pytest.mark.parametrize("sequence_length", [4, 6])
-def test_captions_are_cut_at_the_sequence_length(sequence_length):
+def test_cut_captions_keep_their_end(sequence_length):
     text = " ".join(WORDS[:9])
     dataset = new_dataset([[text]])
     preprocessor = new_preprocessor(sequence_length)
     inputs = ImageInputs(dataset.images, preprocessor.image_converter, new_features(1))
     batches = CaptionBatches(dataset, preprocessor, inputs, batch_size=1)
     x, y, weight = batches[0]
-    # Words w0, w1 ... and no end, which would be taught in the wrong place.
-    assert y.tolist() == [list(range(4, 4 + sequence_length))]
+    # Words w0, w1 ... and the end: where all captions are cut, a captioner must learn to end.
+    assert y.tolist() == [[*range(4, 3 + sequence_length), END]]
     assert x["token_ids"].tolist() == [[1, *range(4, 3 + sequence_length)]]
     assert weight.sum() == sequence_length
 
