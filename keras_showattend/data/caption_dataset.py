@@ -198,9 +198,7 @@ class CaptionDataset(Sequence[CaptionedImage]):
             return self._items[index]
         return self._subset(self._items[index], self.problems)
 
-    def without(
-        self, ids: Iterable[str], problems: DatasetReport | None = None
-    ) -> CaptionDataset:
+    def without(self, ids: Iterable[str], problems: DatasetReport | None = None) -> CaptionDataset:
         """Returns the dataset without some of its images, also in the splits.
 
         Args:

@@ -95,9 +95,7 @@ def check_images(
     return dataset
 
 
-def _without(
-    dataset: CaptionDataset, bad: dict[str, ImageError], strict: bool
-) -> CaptionDataset:
+def _without(dataset: CaptionDataset, bad: dict[str, ImageError], strict: bool) -> CaptionDataset:
     reasons = [f"{key}: {error}" for key, error in bad.items()]
     if strict:
         raise DatasetError(

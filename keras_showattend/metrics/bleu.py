@@ -5,7 +5,7 @@ throws the counts of each image away. They are kept here because a bootstrap ove
 them up again for every resample.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ NUM_STATISTICS = 2 * MAX_ORDER + 2
 
 
 def bleu_statistics(
-    captions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+    captions: Sequence[Sequence[Hashable]], references: Sequence[Sequence[Sequence[Hashable]]]
 ) -> np.ndarray:
     """Count what BLEU needs to know of each image.
 

@@ -21,8 +21,8 @@ from keras_showattend.search.generation import Generation
 from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
 from keras_showattend.training.scheduled_sampling import ScheduledSampling
-from keras_showattend.training.self_critical_loop import fit_self_critical
-from keras_showattend.training.training_batches import training_batches
+from keras_showattend.training.self_critical import fit_self_critical
+from keras_showattend.training.training_batches import BatchSettings, training_batches
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
@@ -221,10 +221,13 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         used in every epoch.
 
         Args:
-            x: a `CaptionDataset`; a dict of `images` (paths or anything `generate`
-                takes) and `captions` (a str or a list of str for each image); a
-                `tf.data.Dataset` or `keras.utils.PyDataset` of batches of such dicts
-                with one caption for each image.
+            x: a `CaptionDataset`; the path of a captions file that `read_captions_file`
+                reads; a dict of `images` (paths or anything `generate` takes) and `captions`
+                (a str or a list of str for each image); a `tf.data.Dataset` or
+                `keras.utils.PyDataset` of batches of such dicts with one caption for each
+                image, of pixels in 0..255. Image files that cannot be read are left out with
+                a warning before anything slow begins, and captions that will be cut are
+                counted; of a `tf.data.Dataset` the range of the first batch is checked.
             y: must be None.
             batch_size: int. Captions in a batch; 64 if None. Not with a
                 `tf.data.Dataset` or `PyDataset`.
@@ -247,9 +250,10 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             `keras.callbacks.History`.
 
         Raises:
-            DatasetError: if a dict holds no usable image with a caption.
-            ImageError: if an image cannot be read.
-            ValueError: if `y` is given.
+            DatasetError: if there is no usable image with a caption.
+            ImageError: if no image can be read, or an array is no image of 0..255.
+            OSError: if the feature cache cannot be written.
+            ValueError: if `y` is given, or for data of another kind.
         """
         if y is not None:
             raise ValueError(
@@ -263,7 +267,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 "Self-critical training has no validation loss. Score captions with the callback "
                 "`CaptionScores`. Received: validation_data is not None"
             )
-        options = {"feature_cache": feature_cache, "batch_size": batch_size or 64, "seed": seed}
+        options: dict[str, Any] = {
+            "feature_cache": feature_cache,
+            "batch_size": batch_size or BatchSettings.batch_size,
+            "seed": seed,
+        }
         data = training_batches(
             self,
             x,
@@ -304,7 +312,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         if kwargs.get("_use_cached_eval_dataset"):
             return keras.Model.evaluate(self, x, y, batch_size, **kwargs)
         data = training_batches(
-            self, x, shuffle=False, feature_cache=feature_cache, batch_size=batch_size or 64
+            self,
+            x,
+            shuffle=False,
+            feature_cache=feature_cache,
+            batch_size=batch_size or BatchSettings.batch_size,
         )
         if isinstance(data, keras.utils.PyDataset):
             return keras.Model.evaluate(self, data, **kwargs)

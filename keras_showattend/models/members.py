@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.preprocessing.caption_tokenizer import require_same_vocabulary
 
 
 def load_members(captioners):
@@ -35,21 +36,6 @@ def load_members(captioners):
     for captioner in loaded[1:]:
         require_same_vocabulary(first, captioner.preprocessor.tokenizer)
     return loaded
-
-
-def require_same_vocabulary(tokenizer, other):
-    """Raises a `ValueError` unless two `CaptionTokenizer` number the same words alike."""
-    words, others = tokenizer.get_vocabulary(), other.get_vocabulary()
-    if words == others:
-        return
-    differing = [i for i, pair in enumerate(zip(words, others, strict=False)) if len(set(pair)) > 1]
-    place = differing[0] if differing else min(len(words), len(others))
-    raise ValueError(
-        "Captioners must have the same vocabulary, word by word, to speak with one voice. Train "
-        "them with one `CaptionTokenizer`. Received: vocabularies of "
-        f"{len(words)} and {len(others)} tokens, which differ first at id {place}: "
-        f"{words[place : place + 1]} and {others[place : place + 1]}"
-    )
 
 
 def normalize_weights(weights, count):

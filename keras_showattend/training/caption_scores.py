@@ -6,7 +6,7 @@ import json
 import math
 import pathlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -96,9 +96,7 @@ class CaptionScores(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Checks the images and takes up the best score of an interrupted run."""
-        self.dataset = check_images(
-            self.dataset, load=self.model.preprocessor.image_converter.load
-        )
+        self.dataset = check_images(self.dataset, load=self.model.preprocessor.image_converter.load)
         if not self.is_defined:
             warnings.warn(
                 f"{metric_label(self.monitor)} is not defined for {len(self.dataset)} image and "
@@ -146,7 +144,7 @@ class CaptionScores(keras.callbacks.Callback):
             batch_size=self.batch_size,
             **self.generate_options,
         )
-        references = self.dataset.references()
+        references: dict[Hashable, Sequence[str]] = {**self.dataset.references()}
         scores = metrics.score_captions(captions, references, metrics=self.scores)
         return {**scores, "distinct": len(set(captions.values())) / len(captions)}
 

@@ -182,7 +182,9 @@ def dataset_batches(
     )
 
 
-def _warn_of_cut_captions(dataset: CaptionDataset, preprocessor: ImageCaptionerPreprocessor) -> None:
+def _warn_of_cut_captions(
+    dataset: CaptionDataset, preprocessor: ImageCaptionerPreprocessor
+) -> None:
     captions = [text for texts in dataset.captions for text in texts]
     limit = preprocessor.sequence_length
     # A token more for the end.
