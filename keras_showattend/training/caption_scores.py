@@ -144,7 +144,9 @@ class CaptionScores(keras.callbacks.Callback):
             batch_size=self.batch_size,
             **self.generate_options,
         )
-        references: dict[Hashable, Sequence[str]] = {**self.dataset.references()}
+        references: dict[Hashable, Sequence[str]] = {
+            item.id: item.captions for item in self.dataset
+        }
         scores = metrics.score_captions(captions, references, metrics=self.scores)
         return {**scores, "distinct": len(set(captions.values())) / len(captions)}
 
