@@ -56,6 +56,6 @@ _NAMES = {
 __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)
 
-if "keras_hub" in sys.modules:
-    # Where KerasHub is in use, its base classes' `from_preset` must find our classes.
+if "keras" in sys.modules:
+    # Register the classes that a `.keras` file or a preset names; see the docstring.
     importlib.import_module(f"{__name__}.models")

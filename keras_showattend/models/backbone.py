@@ -1,12 +1,18 @@
 """The network: an image encoder and a caption decoder in one KerasHub backbone."""
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import keras_hub
 
+from keras_showattend._typing import PathLike, Tensor
 from keras_showattend.layers import CaptionDecoder, ImageEncoder
-from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.presets.from_preset import loads_presets
 
 
+@loads_presets
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class ShowAttendBackbone(keras_hub.models.Backbone):
     """Image encoder and caption decoder with attention.
@@ -35,22 +41,22 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
 
     def __init__(
         self,
-        image_encoder,
-        vocabulary_size,
-        image_shape=(224, 224, 3),
-        embedding_dim=512,
-        hidden_dim=512,
-        attention_dim=512,
-        cell="gru",
-        context_gate=True,
-        deep_output=True,
-        initial_state="mean",
-        normalize_annotations=True,
-        tie_embeddings=False,
-        dropout=0.4,
-        dtype=None,
-        **kwargs,
-    ):
+        image_encoder: ImageEncoder | keras.Model,
+        vocabulary_size: int,
+        image_shape: tuple[int, int, int] = (224, 224, 3),
+        embedding_dim: int = 512,
+        hidden_dim: int = 512,
+        attention_dim: int = 512,
+        cell: str = "gru",
+        context_gate: bool = True,
+        deep_output: bool = True,
+        initial_state: str = "mean",
+        normalize_annotations: bool = True,
+        tie_embeddings: bool = False,
+        dropout: float = 0.4,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
         # === Layers ===
         if not isinstance(image_encoder, ImageEncoder):
             image_encoder = ImageEncoder(image_encoder, dtype=dtype, name="image_encoder")
@@ -87,22 +93,22 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         self.image_shape = tuple(image_shape)
 
     @property
-    def vocabulary_size(self):
+    def vocabulary_size(self) -> int:
         """Number V of tokens."""
         return self.decoder.vocabulary_size
 
     @property
-    def token_embedding(self):
+    def token_embedding(self) -> keras.layers.Embedding:
         """The `keras.layers.Embedding` of the tokens."""
         return self.decoder.token_embedding
 
     @property
-    def grid_shape(self):
-        """Rows and columns of the places that attention weighs."""
+    def grid_shape(self) -> tuple[int, int]:
+        """Rows and columns of the encoder grid, whose locations attention weighs."""
         return self.image_encoder.grid_shape(self.image_shape[:2])
 
-    def annotate(self, inputs, training=None):
-        """Annotations of images, from as far as they have been computed already.
+    def annotate(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> Tensor:
+        """Returns the annotations of images, computed from what is given of them.
 
         Args:
             inputs: dict with one of `annotations` float[B, L, D], `frozen_features`
@@ -120,8 +126,8 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
             return encoder.finish(inputs["frozen_features"], encoder.last_frozen)
         return encoder(inputs["images"], training=training)
 
-    def begin(self, inputs):
-        """What a search starts from.
+    def begin(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Returns what a search starts from.
 
         Args:
             inputs: dict; see `annotate`.
@@ -131,12 +137,14 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         """
         return self.decoder.begin(self.annotate(inputs))
 
-    def step(self, token_ids, states, memory):
-        """One word of a search; see `CaptionDecoder.step`."""
+    def step(
+        self, token_ids: Tensor, states: list[Tensor], memory: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Takes one step of a search; see `CaptionDecoder.step`."""
         return self.decoder.step(token_ids, states, memory)
 
-    def with_encoder(self, image_encoder, dtype=None):
-        """A copy with another image encoder and the same weights of the decoder.
+    def with_encoder(self, image_encoder: ImageEncoder, dtype: Any = None) -> "ShowAttendBackbone":
+        """Returns a copy with another image encoder and the same weights of the decoder.
 
         Args:
             image_encoder: an `ImageEncoder` with the same annotation size D.
@@ -153,8 +161,8 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         copy.decoder.set_weights(self.decoder.get_weights())
         return copy
 
-    def get_config(self):
-        """Arguments that rebuild the backbone, its encoder included."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild the backbone, its encoder included."""
         decoder = self.decoder.get_config()
         for key in ("name", "trainable", "dtype"):
             decoder.pop(key)
@@ -166,20 +174,38 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> "ShowAttendBackbone":
         """Rebuilds the backbone; the encoder is built under the same dtype policy."""
         config = dict(config)
-        dtype = config.get("dtype")
-        if isinstance(dtype, dict):
-            dtype = config["dtype"] = keras.dtype_policies.get(dtype)
+        policy = config.get("dtype")
+        if isinstance(policy, dict):
+            policy = keras.dtype_policies.get(policy)
+        # How KerasHub describes a quantized backbone: a policy for each quantized layer.
+        modes = {}
+        if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+            modes = {path: policy[path].quantization_mode for path in policy}
+            policy = policy.default_policy
+        config["dtype"] = policy
         if isinstance(config["image_encoder"], dict):
             encoder_config = config["image_encoder"]["config"]
-            config["image_encoder"] = ImageEncoder.from_config(encoder_config, dtype)
-        return cls(**config)
+            config["image_encoder"] = ImageEncoder.from_config(encoder_config, policy)
+        backbone = cls(**config)
+        for mode in set(modes.values()):
+            paths = {path for path in modes if modes[path] == mode}
+            backbone.quantize(mode, filters=lambda layer, paths=paths: layer.path in paths)
+        return backbone
 
-    presets = preset_names
+    def save(self, filepath: PathLike, *args: Any, **kwargs: Any) -> None:
+        """Saves a `.keras` file; see `ImageCaptioner.save`."""
+        refuse_hdf5(filepath)
+        super().save(filepath, *args, **kwargs)
 
-    @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
-        """Loads a backbone; see `ImageCaptioner.from_preset`."""
-        return super().from_preset(resolve_preset(preset), load_weights=load_weights, **kwargs)
+
+def refuse_hdf5(filepath: PathLike) -> None:
+    """Raises a `ValueError` for the older format of Keras, from which nothing here loads."""
+    if os.fspath(filepath).endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "The HDF5 format of Keras cannot be loaded again. Save a file that ends in '.keras', "
+            "a folder with `save_to_preset`, or weights alone with "
+            f"`save_weights('name.weights.h5')`. Received: '{os.fspath(filepath)}'"
+        )

@@ -1,21 +1,24 @@
 """`ImageCaptioner`: construct, train, generate, explain, evaluate, load, save, share."""
 
 import os
+import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import keras_hub
 
+from keras_showattend._config import without_keys
 from keras_showattend._typing import PathLike, Tensor
 from keras_showattend.data.features import FeatureCache, Features, open_cache
 from keras_showattend.engines import KerasEncoder, OpenVinoEncoder, check_engine
 from keras_showattend.engines.openvino import MIN_SAMPLES
 from keras_showattend.explain.calibration import Calibration, load_calibration
-from keras_showattend.models.backbone import ShowAttendBackbone
+from keras_showattend.models.backbone import ShowAttendBackbone, refuse_hdf5
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.presets import preset_names, resolve_preset
 from keras_showattend.presets.saving import save_preset
+from keras_showattend.presets.trust_config import check_config
 from keras_showattend.search import CaptionHypothesis, SearchOptions
 from keras_showattend.search.generation import Generation
 from keras_showattend.training.caption_batches import PreprocessedBatches
@@ -177,13 +180,13 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         self.scheduled_sampling.rate = scheduled_sampling
         self.distillation = distillation
         self.self_critical = self_critical
+        # As it was given: Keras resolves "auto" to what suits training.
+        jit_compile = kwargs.get("jit_compile", "auto")
+        self._renew_generation(jit_compile=jit_compile, run_eagerly=self.run_eagerly)
+
+    def _renew_generation(self, **compile_options: Any) -> None:
         self.generation = Generation(
-            self.backbone,
-            self.preprocessor,
-            self.sampler,
-            # As it was given: Keras resolves "auto" to what suits training.
-            jit_compile=kwargs.get("jit_compile", "auto"),
-            run_eagerly=self.run_eagerly,
+            self.backbone, self.preprocessor, self.sampler, **compile_options
         )
 
     def compute_loss(
@@ -501,6 +504,27 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         images = self.preprocessor.convert_images(list(samples))
         search.engine = OpenVinoEncoder(encoder, images)
 
+    def quantize(
+        self,
+        mode: str | None = None,
+        config: Any = None,
+        filters: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Quantizes the weights of the dense layers and the embedding, in place.
+
+        Convolutions stay as they are: Keras does not quantize them; see
+        `use_engine("openvino")` for an image encoder in 8-bit integers. A calibration is
+        dropped, as it was measured with other weights.
+
+        Args:
+            mode, config, **kwargs: as for `keras.Model.quantize`, e.g. `"int8"`.
+            filters: as for `keras.Model.quantize`. None is all layers of these kinds.
+        """
+        super().quantize(mode, config=config, filters=filters or _can_be_quantized, **kwargs)
+        self.calibration = None
+        self._renew_generation(**self.generation.search.compile_options)
+
     # === Explanation and scores ===
 
     def explain(self, image: Any, **options: Any) -> Any:
@@ -572,7 +596,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             max_shard_size: float. Largest weight file in GB.
             weights_dtype: `"float16"` to store weights in half the space; computation
                 stays in the captioner's own dtype. None keeps their dtype.
+
+        Raises:
+            ValueError: if the captioner has a layer that `from_preset` would refuse.
         """
+        self._check_config(preset_dir)
 
         def write(folder: str) -> None:
             super(ImageCaptioner, self).save_to_preset(folder, max_shard_size=max_shard_size)
@@ -580,6 +608,54 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 self.calibration.save(folder)
 
         save_preset(write, os.fspath(preset_dir), weights_dtype)
+
+    def _check_config(self, preset_dir: PathLike) -> None:
+        config = keras.saving.serialize_keras_object(self)
+        # KerasHub leaves these out of presets.
+        config = without_keys(config, ("compile_config", "build_config"))
+        try:
+            check_config(config, pathlib.Path(preset_dir))
+        except ValueError as error:
+            raise ValueError(
+                "A captioner is saved only if `from_preset` loads it again. Build its encoder "
+                "from layers of Keras or KerasHub, or from your own that are registered with "
+                "`keras.saving.register_keras_serializable`; `captioner.save('name.keras')` "
+                f"takes any layer. Received: {error}"
+            ) from error
+
+    def save(self, filepath: PathLike, *args: Any, **kwargs: Any) -> None:
+        """Saves a `.keras` file, for `keras.saving.load_model`; see `keras.Model.save`.
+
+        Unlike a preset it holds the state of the optimizer. Loading it takes
+        `import keras_showattend.models`.
+
+        Raises:
+            ValueError: for a file of the older HDF5 format.
+        """
+        refuse_hdf5(filepath)
+        super().save(filepath, *args, **kwargs)
+
+    def save_assets(self, dir_path: PathLike) -> None:
+        """Writes what a `.keras` file holds besides weights: the calibration."""
+        if self.calibration is not None:
+            self.calibration.save(dir_path)
+
+    def load_assets(self, dir_path: PathLike) -> None:
+        """Reads what `save_assets` wrote."""
+        self.calibration = load_calibration(dir_path)
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """Refuses to export the search; the backbone can be exported.
+
+        Raises:
+            NotImplementedError: always; says what can be exported.
+        """
+        raise NotImplementedError(
+            "The search for captions cannot be exported. Export the network, from images and "
+            "`token_ids` to `logits`, with `captioner.backbone.export(filepath)`, or the image "
+            "encoder with `captioner.backbone.image_encoder.features.export(filepath)`. "
+            f"Received: {args}, {kwargs}"
+        )
 
     def push_to_hub(self, repo_id: str, **options: Any) -> Any:
         """Publishes the captioner on the Hugging Face Hub.
@@ -617,3 +693,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         if has_optimizer_state:
             # It is loaded next and needs variables to go into.
             self.optimizer.build(self.trainable_variables)
+
+
+def _can_be_quantized(layer: keras.layers.Layer) -> bool:
+    kinds = keras.layers.Dense | keras.layers.EinsumDense | keras.layers.Embedding
+    return isinstance(layer, kinds)

@@ -8,7 +8,7 @@ import keras_hub
 import numpy as np
 import regex
 
-from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.presets.from_preset import loads_presets
 
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
@@ -37,6 +37,7 @@ def split_words(text):
     return text.lower().split()
 
 
+@loads_presets
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
     """Word tokenizer whose vocabulary is learned from captions.
@@ -238,13 +239,6 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
     def get_config(self):
         """Arguments that rebuild the layer; the vocabulary travels as an asset."""
         return {**super().get_config(), "vocabulary": None}
-
-    presets = preset_names
-
-    @classmethod
-    def from_preset(cls, preset, **kwargs):
-        """Loads the tokenizer of a preset; see `ImageCaptioner.from_preset`."""
-        return super().from_preset(resolve_preset(preset), **kwargs)
 
 
 def require_same_vocabulary(tokenizer: CaptionTokenizer, other: CaptionTokenizer) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 from keras_showattend.preprocessing.caption_tokenizer import CaptionTokenizer
 from keras_showattend.preprocessing.image_converter import CaptionImageConverter
 from keras_showattend.preprocessing.images import as_image_list
-from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.presets.from_preset import loads_presets
 
 
+@loads_presets
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
     """Preprocessing of `ImageCaptioner`, in Python and inside `tf.data`.
@@ -181,10 +182,3 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         config.pop("add_start_token", None)
         config.pop("add_end_token", None)
         return config
-
-    presets = preset_names
-
-    @classmethod
-    def from_preset(cls, preset, **kwargs):
-        """Loads the preprocessor of a preset; see `ImageCaptioner.from_preset`."""
-        return super().from_preset(resolve_preset(preset), **kwargs)

@@ -5,9 +5,10 @@ import keras_hub
 import numpy as np
 
 from keras_showattend.preprocessing.images import load_image
-from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.presets.from_preset import loads_presets
 
 
+@loads_presets
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class CaptionImageConverter(keras_hub.layers.ImageConverter):
     """Loads, resizes, scales and offsets pictures.
@@ -86,10 +87,3 @@ class CaptionImageConverter(keras_hub.layers.ImageConverter):
         if self.offset is not None:
             images = images + np.asarray(self.offset, dtype="float32")
         return images
-
-    presets = preset_names
-
-    @classmethod
-    def from_preset(cls, preset, **kwargs):
-        """Loads the image converter of a preset; see `ImageCaptioner.from_preset`."""
-        return super().from_preset(resolve_preset(preset), **kwargs)

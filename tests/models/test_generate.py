@@ -1,6 +1,8 @@
 """`ImageCaptioner.generate` and `generate_stream`: every kind of picture, and what is none."""
 
+import concurrent.futures
 import io
+import logging
 import pathlib
 
 import keras
@@ -205,6 +207,66 @@ def test_sampler_of_compile(tiny_captioner, captioner, paths, captions):
     for sampler in ("top_k", "top_p", "random"):
         for text in generate(sampler, capitalize=False):
             assert set(text.split()) <= known
+
+
+def test_bad_images_are_skipped_on_request(captioner, paths, captions, folder):
+    bad = folder / "bad.png"
+    bad.write_bytes(b"no image")
+    sources = [paths[0], bad, paths[1], b"", *paths[2:]]
+    with pytest.raises(ImageError, match=r"bad\.png"):
+        captioner.generate(sources)
+    found = captioner.generate(sources, on_error="skip", batch_size=3)
+    assert found == [captions[0], None, captions[1], None, *captions[2:]]
+    rows = captioner.generate(sources, on_error="skip", return_all_beams=True)
+    assert [None if row is None else row[0].text for row in rows] == found
+    assert captioner.generate(bad, on_error="skip") is None
+    assert captioner.generate([bad], on_error="skip") == [None]
+    # What is no list of images is a mistake of the call.
+    with pytest.raises(ImageError, match="at least one|Received"):
+        captioner.generate([], on_error="skip")
+    with pytest.raises(ValueError, match=r"`on_error` must be one of .* Received: .*'return'"):
+        captioner.generate(paths, on_error="return")
+
+
+def test_eight_threads_give_the_captions_of_one(captioner, paths, captions):
+    # Two searches of two sizes, which are compiled while the others wait.
+    other = ImageCaptioner(captioner.backbone, captioner.preprocessor)
+    expected = {1: captions, 2: captioner.generate(paths, num_beams=2)}
+
+    def caption(call):
+        start, beams = call // 2 % 2, 1 + call % 2
+        return beams, start, other.generate(paths[start:], num_beams=beams)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(caption, range(200)))
+    assert len(found) == 200
+    assert all(texts == expected[beams][start:] for beams, start, texts in found)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own warning")
+def test_no_warning_of_retracing(captioner, paths):
+    import tensorflow as tf
+
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    tf.get_logger().addHandler(handler)
+    try:
+        other = ImageCaptioner(captioner.backbone, captioner.preprocessor)
+        for num_beams in range(1, 7):
+            other.generate(paths[:2], num_beams=num_beams, max_length=2)
+        for sampler in ("greedy", "top_k"):
+            other.compile(sampler=sampler)
+            other.generate(paths[:2], max_length=2)
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert [text for text in messages if "retracing" in text] == []
+
+
+def test_uncompiled(captioner, paths, captions):
+    bare = ImageCaptioner(captioner.backbone, captioner.preprocessor, compile=False)
+    assert bare.generate(paths) == captioner.generate(paths, num_beams=5)
+    assert bare.generate(paths, num_beams=1) == captions
 
 
 def test_stream_goes_on_after_a_bad_image(captioner, paths, captions, folder):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -13,15 +14,19 @@ import numpy as np
 import pytest
 from captioner_checks import all_beams, check_same_beams, picture, save_pictures, sharpen
 
+import keras_showattend
 from keras_showattend import (
     CaptionImageConverter,
     CaptionTokenizer,
     ImageCaptioner,
     ImageCaptionerPreprocessor,
     ShowAttendBackbone,
+    create_captioner,
 )
+from keras_showattend.explain import Calibration
 from keras_showattend.training import SelfCritical
 
+PACKAGE = pathlib.Path(keras_showattend.__file__).parent
 COUNT = 3
 CAPTIONS = ["a red dog runs", "a big cat sits on grass", "grass"]
 
@@ -66,6 +71,7 @@ def test_files(folder):
         "tokenizer.json",
     }
     metadata = json.loads((folder / "metadata.json").read_text())
+    assert metadata["tasks"] == ["CausalLM"]
     assert metadata["preset_format"] == 1
     assert metadata["keras_showattend_version"] == "0.1.0"
 
@@ -207,6 +213,133 @@ def test_keras_file(captioner, pictures, beams, tmp_path):
     check_same_beams(all_beams(loaded, pictures), beams)
 
 
+FRESH = """
+import keras, keras_showattend, sys
+captioner = keras.saving.load_model(sys.argv[1])
+print(captioner.calibration.slope, captioner.loss.name, captioner.self_critical.num_samples)
+registered = keras.saving.get_registered_object
+print(*(name for name in sys.argv[2:] if registered(f"keras_showattend>{name}") is None))
+"""
+
+
+def test_keras_file_in_a_fresh_process(tiny_captioner, tmp_path):
+    captioner = tiny_captioner()
+    captioner.compile(self_critical=SelfCritical(num_samples=3))
+    captioner.calibration = Calibration(1.5, 0.25, 0.1, 0.2, 0.21, 0.5, 30)
+    captioner.save(tmp_path / "captioner.keras")
+    code = "\n".join(p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py"))
+    registered = re.findall(
+        r'register_keras_serializable\(package="keras_showattend"\)\n(?:@.*\n)*class (\w+)', code
+    )
+    assert {"ImageCaptioner", "CaptionDecoder", "SelfCritical"} <= set(registered)
+    lines = python(FRESH, tmp_path / "captioner.keras", *registered).split("\n")
+    assert lines == ["1.5 caption_crossentropy 3", "", ""]
+
+
+def python(code, *arguments, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_keras_file_keeps_the_calibration(tiny_captioner, tmp_path):
+    captioner = tiny_captioner()
+    captioner.calibration = Calibration(1.5, 0.25, 0.1, 0.2, 0.21, 0.5, 30)
+    captioner.save(tmp_path / "captioner.keras")
+    loaded = keras.saving.load_model(tmp_path / "captioner.keras")
+    explanation = loaded.explain(picture(0))
+    assert explanation.confidence == captioner.explain(picture(0)).confidence
+    assert 0 < explanation.confidence < 1
+    captioner.calibration = None
+    captioner.save(tmp_path / "captioner.keras")
+    assert keras.saving.load_model(tmp_path / "captioner.keras").calibration is None
+
+
+@pytest.mark.parametrize("name", ["captioner.h5", "captioner.hdf5"])
+def test_hdf5_is_refused(captioner, tmp_path, name):
+    for model in (captioner, captioner.backbone):
+        with pytest.raises(ValueError, match=r"ends in '\.keras'.* Received: .*captioner\.h"):
+            model.save(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_quantized(tiny_captioner, tmp_path, pictures, mode):
+    keras.utils.set_random_seed(21)
+    captioner = sharpen(tiny_captioner("lstm"))
+    captioner.calibration = Calibration(1.5, 0.25, 0.1, 0.2, 0.21, 0.5, 30)
+    before = all_beams(captioner, pictures)
+    captioner.quantize(mode)
+    beams = all_beams(captioner, pictures)
+    assert beams != before
+    assert captioner.calibration is None
+    dtypes = {str(weight.dtype).rpartition(".")[2] for weight in captioner.weights}
+    assert dtypes == {"int8", "float32"}
+    captioner.save_to_preset(tmp_path / "preset")
+    loaded = ImageCaptioner.from_preset(tmp_path / "preset")
+    check_same_beams(all_beams(loaded, pictures), beams)
+    captioner.save(tmp_path / "captioner.keras")
+    loaded = keras.saving.load_model(tmp_path / "captioner.keras")
+    check_same_beams(all_beams(loaded, pictures), beams)
+
+
+def test_export_names_what_can_be_exported(tiny_captioner, tmp_path):
+    captioner = tiny_captioner()
+    with pytest.raises(NotImplementedError, match=r"`captioner\.backbone\.export\(filepath\)`"):
+        captioner.export(tmp_path / "exported")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
+def test_the_backbone_can_be_exported(captioner, tmp_path):
+    import tensorflow as tf
+
+    captioner.backbone.export(tmp_path / "exported", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "exported"))
+    x, _, _ = captioner.preprocessor({"images": [picture(0)], "captions": ["a red dog"]})
+    inputs = {key: x[key] for key in ("images", "token_ids")}
+    np.testing.assert_allclose(
+        served.serve(inputs)["logits"],
+        keras.ops.convert_to_numpy(captioner.backbone(inputs)["logits"]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_a_captioner_that_would_not_load_is_not_saved(tiny_network, tmp_path):
+    network = tiny_network()
+    features = keras.layers.Lambda(lambda x: x, output_shape=lambda shape: shape)(network.output)
+    captioner = create_captioner(
+        keras.Model(network.inputs, features),
+        tokenizer=CaptionTokenizer(["<pad>", "<start>", "<end>", "<unk>", "a", "dog"]),
+        image_converter=CaptionImageConverter((8, 12), scale=1 / 255),
+        image_shape=(8, 12, 3),
+        embedding_dim=8,
+        hidden_dim=9,
+        attention_dim=10,
+    )
+    with pytest.raises(ValueError, match=r"only if `from_preset` loads it again.*'Lambda'"):
+        captioner.save_to_preset(tmp_path / "preset")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_compiled_encoder_is_no_hindrance(tiny_network, tiny_captioner, tmp_path):
+    captioner = tiny_captioner()
+    network = tiny_network()
+    # The loss and the optimizer of the network that becomes the encoder are not saved.
+    network.compile("adam", "mse")
+    config = captioner.backbone.get_config() | {"image_encoder": network}
+    backbone = ShowAttendBackbone(**{k: v for k, v in config.items() if k != "dtype"})
+    ImageCaptioner(backbone, captioner.preprocessor).save_to_preset(tmp_path / "preset")
+    assert ImageCaptioner.from_preset(tmp_path / "preset").generate(picture(0))
+
+
 def test_keras_file_after_training_goes_on_with_it(tiny_captioner, tmp_path):
     captioner = tiny_captioner(dropout=0.0)
     captioner.compile(
@@ -262,11 +395,17 @@ def test_frozen_stays_frozen(tiny_captioner, tmp_path):
 
 
 OTHER_BACKEND = """
-import json, sys
+import concurrent.futures, json, sys
 sys.path.insert(0, sys.argv[1])
 from captioner_checks import all_beams
 from keras_showattend import ImageCaptioner
-print(json.dumps(all_beams(ImageCaptioner.from_preset(sys.argv[2]), sys.argv[3:])))
+captioner = ImageCaptioner.from_preset(sys.argv[2])
+# Cold: the first calls come from several threads at once.
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    calls = list(pool.map(lambda _: all_beams(captioner, sys.argv[3:]), range(12)))
+texts = [[[text for text, _ in row] for row in beams] for beams in calls]
+assert all(each == texts[0] for each in texts)
+print(json.dumps(calls[0]))
 """
 
 
@@ -277,12 +416,5 @@ def test_on_another_backend(folder, pictures, beams, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     here = pathlib.Path(__file__).parents[1] / "support"
-    result = subprocess.run(
-        [sys.executable, "-c", OTHER_BACKEND, here, folder, *pictures],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    check_same_beams(json.loads(result.stdout.splitlines()[-1]), beams)
+    output = python(OTHER_BACKEND, here, folder, *pictures, KERAS_BACKEND=backend)
+    check_same_beams(json.loads(output.splitlines()[-1]), beams)

@@ -10,7 +10,9 @@ from layer_checks import numpy
 from numpy_reference import caption_log_probability, randomize
 
 from keras_showattend.search import CaptionSearch, GenerateFunction, SearchOptions
+from keras_showattend.search.generate_function import MAX_SEARCHES
 
+BACKEND = keras.backend.backend()
 PAD, START, END, UNKNOWN = range(4)
 V, T, IMAGES = 13, 7, 4
 OPTIONS = SearchOptions(T, no_repeat_ngram_size=0)
@@ -195,6 +197,34 @@ def test_generate_function_compiles_each_setting_once(captioner, images):
     np.testing.assert_array_equal(long["token_ids"], again["token_ids"])
     assert len(function._searches) == 2
     assert all(isinstance(value, np.ndarray) for value in long.values())
+
+
+def test_thirty_penalties_are_one_search(captioner, images):
+    function = GenerateFunction(
+        captioner.backbone, captioner.preprocessor.tokenizer, keras_hub.samplers.BeamSampler(3)
+    )
+    for number in range(30):
+        penalty = number / 10
+        options = dataclasses.replace(OPTIONS, length_penalty=penalty)
+        outputs = function({"images": images}, options)
+        tokens = outputs["token_ids"]
+        lengths = np.minimum((tokens != PAD).sum(-1), T)
+        expected = outputs["log_probabilities"] / lengths**penalty
+        np.testing.assert_allclose(outputs["scores"], expected, rtol=1e-5)
+        assert (np.diff(outputs["scores"], axis=1) <= 0).all()
+    assert len(function._searches) == 1
+    [(plain, by_xla)] = compiled(function)
+    assert (plain, by_xla or 0) == (1, int(BACKEND == "tensorflow"))
+
+
+def test_the_searches_that_were_used_last_are_kept(captioner, images):
+    function = generate_function(captioner, keras_hub.samplers.GreedySampler())
+    for length in [*range(1, MAX_SEARCHES + 1), 1, T + 3, T + 4]:
+        options = dataclasses.replace(OPTIONS, max_length=length)
+        outputs = function({"images": images[:1]}, options)
+        assert outputs["token_ids"].shape == (1, 1, length)
+    kept = [options.max_length for options in function._searches]
+    assert kept == [*range(4, MAX_SEARCHES + 1), 1, T + 3, T + 4]
 
 
 def compiled(function):
