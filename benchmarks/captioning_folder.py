@@ -20,8 +20,9 @@ import numpy as np
 from captioning import PRECISIONS, bare_encoder, captioner_in
 from timing import interleave, ratios, table, write_json
 
-from keras_showattend.cli.caption import COLUMNS, write_captions
-from keras_showattend.cli.caption_rows import CaptionFile, JsonLines
+from keras_showattend.cli.caption import COLUMNS, RowMaker, write_captions
+from keras_showattend.cli.caption_file import CaptionFile
+from keras_showattend.cli.caption_rows import JsonLines
 from keras_showattend.preprocessing.images import find_images
 
 BATCH_SIZES = (16, 32)
@@ -91,7 +92,7 @@ def folder_run(captioner, paths, scratch):
     def run():
         file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
         with file.open() as sink:
-            for _ in write_captions(captioner, paths, sink):
+            for _ in write_captions(captioner, paths, sink, RowMaker("", "")):
                 pass
 
     return run

@@ -22,8 +22,9 @@ from keras_showattend import (
     ImageCaptioner,
     create_captioner,
 )
-from keras_showattend.cli.caption import COLUMNS, write_captions
-from keras_showattend.cli.caption_rows import CaptionFile, JsonLines
+from keras_showattend.cli.caption import COLUMNS, RowMaker, write_captions
+from keras_showattend.cli.caption_file import CaptionFile
+from keras_showattend.cli.caption_rows import JsonLines
 from keras_showattend.preprocessing.images import find_images
 
 MEBIBYTE = 1 << 20
@@ -51,7 +52,9 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
         with file.open() as sink:
-            for count, _ in enumerate(write_captions(captioner, paths, sink), start=1):
+            for count, _ in enumerate(
+                write_captions(captioner, paths, sink, RowMaker("", "")), start=1
+            ):
                 read(count)
     # The first reading is after everything has been compiled.
     growth = max(readings) - readings[0]

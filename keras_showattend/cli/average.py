@@ -8,7 +8,6 @@ import shlex
 
 from keras_showattend.cli.captioners import resolve_presets
 from keras_showattend.cli.console import PROGRAM, check_preset_output, say
-from keras_showattend.cli.quiet import import_quietly
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     output = pathlib.Path(args.output).expanduser()
     check_preset_output(output, args.overwrite)
     folders = resolve_presets(args.presets)
-    import_quietly()
     from keras_showattend import average_captioners
 
     average_captioners(folders, args.weights).save_to_preset(output, weights_dtype="float16")

@@ -1,45 +1,66 @@
-"""`keras-showattend caption`: pictures and folders of pictures to captions."""
+"""`keras-showattend caption`: images and folders of images to captions."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import io
+import dataclasses
 import os
+import pathlib
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
-from keras_showattend.cli.caption_inputs import check_inputs, list_inputs
-from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines, RowFormat, Sink
+from keras_showattend._locks import exclusive
+from keras_showattend._text import printable
+from keras_showattend.cli.caption_file import (
+    CaptionFile,
+    CaptionOutput,
+    Sink,
+    StandardOutput,
+    check_path,
+)
+from keras_showattend.cli.caption_inputs import check_inputs, describe_left_out, list_inputs
+from keras_showattend.cli.caption_rows import Csv, JsonLines, Row, RowFormat, text_line
 from keras_showattend.cli.captioners import (
     add_preset_option,
+    digest_of,
+    display_name,
     load_captioner,
     preset_names,
     require_single,
     resolve_presets,
 )
-from keras_showattend.cli.console import PROGRAM, positive_int, say
-from keras_showattend.cli.quiet import import_quietly
+from keras_showattend.cli.console import as_message, fraction, positive_int, say
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.engines.check import check_engine
+from keras_showattend.presets.files import CALIBRATION_FILE
 
-COLUMNS = ("path", "caption", "log_probability", "score")
+COLUMNS = {
+    "path": str,
+    "caption": str,
+    "log_probability": float,
+    "score": float,
+    "confidence": float,
+    "complete": bool,
+    "withheld": bool,
+    "preset": str,
+    "settings": str,
+}
 BATCH_SIZE = 16
-# How many pictures an engine is shown beforehand.
+# How many images an engine is shown beforehand.
 SAMPLES = 32
 # Names of the encoder's precisions, and the policies of Keras that give them.
 DTYPES = {"float32": None, "bfloat16": "mixed_bfloat16"}
 
-Output: TypeAlias = AbstractContextManager[Sink]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    parser.add_argument("inputs", nargs="+", metavar="IMAGE|FOLDER", help="pictures, folders")
+    parser.add_argument("inputs", nargs="+", metavar="IMAGE|FOLDER", help="images, folders")
     parser.add_argument(
         "--no-recursive", action="store_true", help="leave the sub-folders of folders out"
     )
@@ -50,13 +71,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--output",
         metavar="FILE",
-        help="write JSON lines or CSV to FILE (.jsonl, .csv); if FILE exists, go on where it stops",
+        help="write JSON lines or CSV to FILE (.jsonl, .csv); if FILE exists, resume it",
     )
     output.add_argument(
         "--overwrite", action="store_true", help="start FILE anew, whatever it holds"
     )
     output.add_argument(
         "--all-beams", action="store_true", help='with JSON: the other beams, as "alternatives"'
+    )
+    output.add_argument(
+        "--exact",
+        action="store_true",
+        help="with CSV: no apostrophe before text that a spreadsheet would run as a formula",
+    )
+    output.add_argument(
+        "--min-confidence",
+        type=fraction,
+        metavar="P",
+        help="leave captions empty whose confidence is below P, between 0 and 1",
     )
     output.add_argument(
         "--progress", action="store_true", help="show progress even where stderr is no terminal"
@@ -67,93 +99,119 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=DTYPES,
         default="float32",
-        help="bfloat16 encodes pictures twice as fast on processors that compute in it, and "
+        help="bfloat16 encodes images twice as fast on processors that compute in it, and "
         "changes some captions (default: %(default)s)",
     )
     model.add_argument(
         "--engine",
         choices=("keras", "openvino"),
         default="keras",
-        help="openvino encodes pictures in 8-bit integers, for folders of hundreds and more: "
+        help="openvino encodes images in 8-bit integers, for folders of hundreds and more: "
         'pip install "keras-showattend[openvino]" (default: %(default)s)',
     )
     add_search_options(model)
     model.add_argument(
         "--batch-size",
         type=positive_int,
+        metavar="N",
         default=BATCH_SIZE,
-        help="pictures that are described together (default: %(default)s)",
+        help="images that are captioned together (default: %(default)s)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Captions the pictures; see `docs/command_line.md`."""
+    """Captions the images; see `docs/command_line.md`."""
     check_inputs(args.inputs)
-    for option, default in (("engine", "keras"), ("dtype", "float32")):
-        if getattr(args, option) != default:
-            require_single(args, f"--{option}")
-    check_engine(args.engine, DTYPES[args.dtype])
     row_format = _row_format(args)
-    file = None
-    if args.output and row_format:
-        file = CaptionFile(args.output, row_format, args.overwrite)
-    presets = resolve_presets(preset_names(args))
-    import_quietly()
-    paths = list_inputs(args.inputs, not args.no_recursive)
-    if file is None:
-        is_single = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
-        return _run(args, presets, paths, paths, _stdout(row_format, is_single))
-    if os.path.abspath(args.output) in map(os.path.abspath, paths):
-        raise ValueError(
-            f"`--output` is not one of the pictures: name another file. Received: {args.output!r}"
+    for option, default in (("engine", "keras"), ("dtype", "float32"), ("min_confidence", None)):
+        if getattr(args, option) != default:
+            require_single(args, f"--{option.replace('_', '-')}")
+    check_engine(args.engine, DTYPES[args.dtype])
+    with _output(args, row_format) as output:
+        folders = resolve_presets(preset_names(args))
+        _check_calibration(args, folders)
+        preset, settings = display_name(preset_names(args)), _settings(args, folders)
+        output.check_made_by(preset, settings)
+        images, left_out = list_inputs(args.inputs, not args.no_recursive)
+        if args.output and os.path.abspath(args.output) in map(os.path.abspath, images):
+            raise ValueError(
+                f"`--output` is not one of the images: name another file. Received: {args.output!r}"
+            )
+        if left_out:
+            say(f"left out {describe_left_out(left_out)}")
+        todo = [path for path in images if os.path.abspath(path) not in output.done]
+        if len(todo) < len(images):
+            say(f"{len(images) - len(todo)} of {len(images)} images are in {args.output} already")
+        if not todo:
+            # A last row that was cut off may be that of an image which was not asked for.
+            with output.open():
+                return 0
+        captioner = load_captioner(folders)
+        if len(folders) == 1:
+            # All images are shown, so that a resumed run captions as one that was not stopped.
+            samples = () if args.engine == "keras" else _samples(captioner, images)
+            captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
+        rows = RowMaker(
+            preset,
+            settings,
+            calibration=getattr(captioner, "calibration", None),
+            min_confidence=args.min_confidence,
+            all_beams=args.all_beams,
         )
-    todo = [path for path in paths if os.path.abspath(path) not in file.done]
-    done = len(paths) - len(todo)
-    if done:
-        say(f"{done} of {len(paths)} pictures are in {args.output} already")
-    return _run(args, presets, paths, todo, file.open()) if todo else 0
+        return _caption(args, captioner, todo, len(images), rows, output)
 
 
 def interrupted(args: argparse.Namespace) -> str:
-    """How to go on after Ctrl-C."""
+    """How to resume after Ctrl-C."""
     if args.output and args.overwrite:
-        return f"Run it again without --overwrite to go on with {args.output}."
+        return f"Run it again without --overwrite to resume {args.output}."
     if args.output:
-        return f"Run the same command again to go on with {args.output}."
-    return "With `--output FILE.jsonl` it can be gone on with after an interruption."
+        return f"Run the same command again to resume {args.output}."
+    return "With `--output FILE.jsonl` a run can be resumed."
 
 
-def _run(args, presets: list[str], paths: list[str], todo: list[str], output: Output) -> int:
-    # Before FILE is touched, since loading can fail.
-    captioner = load_captioner(presets)
-    if len(presets) == 1:
-        # Of all pictures, so that one that is gone on with is captioned as it would have been.
-        samples = () if args.engine == "keras" else _samples(captioner, paths)
-        captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
-    options = {
-        "batch_size": args.batch_size,
-        "all_beams": args.all_beams,
-        **search_options(args),
+@contextlib.contextmanager
+def _output(args: argparse.Namespace, row_format: RowFormat | None) -> Iterator[CaptionOutput]:
+    """Where rows go: FILE, which is locked meanwhile, or stdout."""
+    if row_format is None or not args.output:
+        is_single = len(args.inputs) == 1 and not os.path.isdir(args.inputs[0])
+        line = row_format.line if row_format else text_line(is_single)
+        yield StandardOutput(row_format.header if row_format else "", line)
+        return
+    check_path(args.output)
+    # What is no regular file, such as a pipe, can be shared.
+    is_special = os.path.exists(args.output) and not os.path.isfile(args.output)
+    with contextlib.nullcontext() if is_special else exclusive(args.output):
+        yield CaptionFile(args.output, row_format, args.overwrite)
+
+
+def _check_calibration(args: argparse.Namespace, folders: Sequence[str]) -> None:
+    if args.min_confidence and not pathlib.Path(folders[0], CALIBRATION_FILE).is_file():
+        raise ValueError(
+            "`--min-confidence` needs a captioner whose confidence is calibrated: run "
+            "`evaluate --calibrate` with captioned images, or leave it out. "
+            f"Received: --preset {preset_names(args)[0]}, which has no {CALIBRATION_FILE}"
+        )
+
+
+def _settings(args: argparse.Namespace, folders: Sequence[str]) -> str:
+    """All that decides what a row holds, apart from the image."""
+    settings = {
+        "num_beams": args.num_beams,
+        "length_penalty": args.length_penalty,
+        "no_repeat_ngram_size": args.no_repeat_ngram_size,
+        "max_length": args.max_length,
+        "dtype": args.dtype if args.engine == "keras" else None,
+        "engine": args.engine,
+        "min_confidence": args.min_confidence,
+        "exact": "yes" if args.exact else None,
+        "digest": digest_of(folders),
     }
-    # Where captions run over the terminal, they are the progress.
-    to_terminal = not args.output and sys.stdout.isatty()
-    visible = args.progress or (sys.stderr.isatty() and not to_terminal and len(todo) > 1)
-    done = len(paths) - len(todo)
-    bar = tqdm(total=len(paths), initial=done, unit="image", disable=not visible)
-    failed = 0
-    with output as sink, bar:
-        for path, error in write_captions(captioner, todo, sink, **options):
-            if error is not None:
-                failed += 1
-                bar.write(f"{PROGRAM}: skipped {path}: {error}", file=sys.stderr)
-            bar.update()
-    if failed and len(todo) > 1:
-        say(f"{failed} of {len(todo)} pictures could not be read")
-    return 1 if failed else 0
+    return " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
 
 
-def _samples(captioner, paths: list[str]) -> list[Any]:
-    """Pictures spread over all of them, as arrays, without those that cannot be read."""
+def _samples(captioner: Any, paths: Sequence[str]) -> list[Any]:
+    """Images spread over all of them, as arrays, without those that cannot be read."""
     from keras_showattend.preprocessing.images import ImageError
 
     samples = []
@@ -163,56 +221,158 @@ def _samples(captioner, paths: list[str]) -> list[Any]:
     return samples
 
 
+def _caption(
+    args: argparse.Namespace,
+    captioner: Any,
+    todo: Sequence[str],
+    total: int,
+    rows: RowMaker,
+    output: CaptionOutput,
+) -> int:
+    # Where captions run over the terminal, they are the progress.
+    to_terminal = not args.output and sys.stdout.isatty()
+    visible = args.progress or (sys.stderr.isatty() and not to_terminal and len(todo) > 1)
+    bar = tqdm(total=total, initial=total - len(todo), unit="image", disable=not visible)
+    counts: Counter[str] = Counter()
+    start = time.monotonic()
+    with output.open() as sink, bar:
+        for path, result in write_captions(
+            captioner, todo, sink, rows, batch_size=args.batch_size, **search_options(args)
+        ):
+            message = None
+            if isinstance(result, Exception):
+                counts["unreadable"] += 1
+                message = f"skipped {printable(path)}: {printable(str(result))}"
+            else:
+                counts["withheld"] += result["withheld"]
+                counts["cut"] += not result["complete"]
+                if result["withheld"] and not (args.csv or args.json or args.output):
+                    message = f"no caption for {printable(path)}: {rows.why_withheld(result)}"
+            if message:
+                bar.write(as_message(message), file=sys.stderr, end="")
+            bar.update()
+    seconds = time.monotonic() - start
+    unreadable = counts["unreadable"]
+    if args.output or args.progress or (sys.stderr.isatty() and len(todo) > 1):
+        say(_summary(len(todo), total - len(todo), counts, seconds))
+    elif unreadable and len(todo) > 1:
+        say(f"{unreadable} of {len(todo)} images could not be read")
+    return 1 if unreadable else 0
+
+
+def _summary(todo: int, skipped: int, counts: Counter[str], seconds: float) -> str:
+    parts = {
+        "skipped, captioned before": skipped,
+        "below --min-confidence": counts["withheld"],
+        "cut before their end (see --max-length)": counts["cut"],
+        "unreadable": counts["unreadable"],
+    }
+    told = "".join(f"; {count} {what}" for what, count in parts.items() if count)
+    captioned = todo - counts["unreadable"]
+    return f"captioned {captioned} images at {todo / max(seconds, 1e-9):.1f} images/s{told}"
+
+
+@dataclasses.dataclass(frozen=True)
+class RowMaker:
+    """Makes the rows of one run.
+
+    Attributes:
+        preset, settings: str. The same in every row: which captioner, and how it searched.
+        calibration: function from mean log-probability to confidence, or None.
+        min_confidence: float in 0..1. A caption with less confidence is withheld: its row
+            has an empty one. None for all captions.
+        all_beams: bool. Whether a row holds the other beams, too.
+    """
+
+    preset: str
+    settings: str
+    calibration: Callable[[float], float] | None = None
+    min_confidence: float | None = None
+    all_beams: bool = False
+
+    def row(self, path: str, beams: Sequence[Any]) -> Row:
+        """Makes the row of an image.
+
+        Args:
+            path: the image.
+            beams: its `CaptionHypothesis`, best first.
+        """
+        best = beams[0]
+        confidence = None
+        if self.calibration is not None:
+            confidence = self.calibration(best.log_probability / max(best.num_tokens, 1))
+        withheld = (
+            confidence is not None
+            and self.min_confidence is not None
+            and confidence < self.min_confidence
+        )
+        row = {
+            "path": path,
+            **_beam(best),
+            "confidence": None if confidence is None else round(confidence, 4),
+            "complete": best.complete,
+            "withheld": withheld,
+            "preset": self.preset,
+            "settings": self.settings,
+        }
+        if withheld:
+            row["caption"] = ""
+        if self.all_beams:
+            row["alternatives"] = [_beam(beam) for beam in beams[1:]]
+        return row
+
+    def why_withheld(self, row: Row) -> str:
+        """Says why the caption of a row is empty."""
+        return f"its confidence is {row['confidence']:.2f}, below {self.min_confidence}"
+
+
+def _beam(beam: Any) -> dict[str, Any]:
+    return {
+        "caption": beam.text,
+        "log_probability": round(beam.log_probability, 6),
+        "score": round(beam.score, 6),
+    }
+
+
 def write_captions(
-    captioner,
+    captioner: Any,
     paths: Sequence[str],
     sink: Sink,
+    rows: RowMaker,
     *,
-    all_beams: bool = False,
     batch_size: int = BATCH_SIZE,
-    **search_options,
-) -> Iterator[tuple[str, Exception | None]]:
-    """Captions pictures and writes a row for each that can be read.
+    **search_options: Any,
+) -> Iterator[tuple[str, Row | Exception]]:
+    """Captions images and writes a row for each that can be read.
 
     Args:
         captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
-        paths: the pictures.
+        paths: the images.
         sink: where the rows go; it is flushed after each batch.
-        all_beams: whether a row holds the other beams, too.
-        batch_size: pictures that are described together.
+        rows: makes a row of what the captioner gives.
+        batch_size: images that are captioned together.
         **search_options: see `ImageCaptioner.generate`.
 
     Yields:
-        For each picture, when its row is written, its path and None; or the path and the
-        error that tells why it could not be read.
+        For each image its path and the row that was written, or the error that tells why it
+        could not be read.
     """
     stream = captioner.generate_stream(paths, batch_size=batch_size, **search_options)
-    for count, (path, result) in enumerate(zip(paths, stream, strict=True), start=1):
-        error = result if isinstance(result, Exception) else None
-        if error is None:
-            sink.write(_row(path, result, all_beams))
+    for count, (path, found) in enumerate(zip(paths, stream, strict=True), start=1):
+        result = found if isinstance(found, Exception) else rows.row(path, found)
+        if not isinstance(result, Exception):
+            sink.write(result)
         if count % batch_size == 0:
             sink.flush()
-        yield path, error
+        yield path, result
 
 
-def _row(path: str, beams, all_beams: bool) -> dict[str, Any]:
-    best, *others = [
-        {
-            "caption": beam.text,
-            "log_probability": round(beam.log_probability, 6),
-            "score": round(beam.score, 6),
-        }
-        for beam in beams
-    ]
-    return {"path": path, **best, **({"alternatives": others} if all_beams else {})}
-
-
-def _row_format(args) -> RowFormat | None:
+def _row_format(args: argparse.Namespace) -> RowFormat | None:
     """The format that was asked for, by an option or by FILE's ending; None for text."""
     ending = os.path.splitext(args.output or "")[1].lower()
     is_csv = args.csv or (not args.json and ending == ".csv")
     is_json = args.json or (not args.csv and ending in (".jsonl", ".ndjson"))
+    received = "CSV" if is_csv else "JSON lines" if is_json else "text"
     if args.output and not (is_csv or is_json):
         raise ValueError(
             "`--output` is written as JSON lines or CSV: end FILE in .jsonl or .csv, or add "
@@ -220,24 +380,14 @@ def _row_format(args) -> RowFormat | None:
         )
     if args.all_beams and not is_json:
         raise ValueError(
-            "`--all-beams` needs a format that nests: add `--json`. Received: "
-            + ("CSV" if is_csv else "text")
+            f"`--all-beams` needs a format that nests: add `--json`. Received: {received}"
+        )
+    if args.exact and not is_csv:
+        raise ValueError(
+            f"`--exact` is for CSV: add `--csv`, or leave it out. Received: {received}"
         )
     if args.overwrite and not args.output:
         raise ValueError("`--overwrite` is for `--output FILE`. Received: no `--output`")
     if is_json:
-        return JsonLines((*COLUMNS, "alternatives") if args.all_beams else COLUMNS)
-    return Csv(COLUMNS) if is_csv else None
-
-
-@contextlib.contextmanager
-def _stdout(row_format: RowFormat | None, is_single: bool) -> Iterator[Sink]:
-    """Rows on stdout: in a format, or as text, which for a single picture is its caption."""
-    # File names are bytes on Unix; those that are no UTF-8 go out as they came in.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
-    text = "{caption}\n" if is_single else "{path}\t{caption}\n"
-    if row_format is not None:
-        sys.stdout.write(row_format.header)
-    yield Sink(sys.stdout, row_format.line if row_format else text.format_map)
-    sys.stdout.flush()
+        return JsonLines({**COLUMNS, "alternatives": list} if args.all_beams else COLUMNS)
+    return Csv(COLUMNS, exact=args.exact) if is_csv else None

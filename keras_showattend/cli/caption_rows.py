@@ -1,203 +1,165 @@
-"""Rows of captions as JSON lines or CSV, and a file of them that is added to."""
+"""Rows of captions as JSON lines, CSV or text: how they are written and read back."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import dataclasses
 import io
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, NamedTuple
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-Row = Mapping[str, Any]
+from keras_showattend._text import printable
+from keras_showattend.cli.console import json_line
+
+Row: TypeAlias = Mapping[str, Any]
+# From the name of a column to the type of its values. The first column is a str and tells
+# rows apart. A value may be None.
+Columns: TypeAlias = Mapping[str, type]
+
+# What a spreadsheet takes for a formula, behind any number of the marks that prevent it.
+_FORMULA = re.compile("'*[=+\\-@\t\r]")
+_ESCAPED_FORMULA = re.compile("'+[=+\\-@\t\r]")
 
 
 class JsonLines:
-    """One JSON object a line.
+    """One JSON object a line. Keys that a user added are let pass.
 
     Args:
-        columns: keys of the objects, in order; the first is a str.
+        columns: the keys and their types.
     """
 
     name = "JSON lines"
 
-    def __init__(self, columns: tuple[str, ...]):
+    def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.header = ""
-        self.row_start = f'{{"{columns[0]}": "'
+        self.row_start = f'{{"{next(iter(columns))}": "'
 
     def line(self, row: Row) -> str:
         """One row, with its newline."""
-        text = json.dumps(row, ensure_ascii=False)
-        # A file name that is no UTF-8 holds lone surrogates, which only escapes can carry.
-        return (text if _is_utf8(text) else json.dumps(row)) + "\n"
+        return json_line(row)
+
+    def with_header(self, text: str) -> JsonLines:
+        """This format has no header."""
+        return self
 
     def is_whole(self, text: bytes) -> bool:
         """Whether these lines end where a row ends."""
         return True
 
+    def ends_whole(self, text: str) -> bool:
+        """Whether a last row without its newline lacks nothing else."""
+        return True
+
     def parse(self, text: str) -> Row:
-        """A row of its line; ValueError if it is not one of this format and these columns."""
+        """Reads a row of its line; ValueError if it is not one with these columns."""
         row = json.loads(text)
-        if not isinstance(row, dict) or tuple(row) != self.columns:
-            raise ValueError(f"not an object of {self.columns}")
-        if not isinstance(row[self.columns[0]], str):
-            raise ValueError(f"no text as {self.columns[0]!r}")
+        if not isinstance(row, dict) or not set(self.columns) <= set(row):
+            raise ValueError(f"not an object with {tuple(self.columns)}")
+        first = next(iter(self.columns))
+        if not isinstance(row[first], str):
+            raise ValueError(f"no text as {first!r}")
         return row
 
 
+@dataclasses.dataclass(frozen=True)
 class Csv:
     """Comma-separated values with a header; all text is quoted.
 
-    Args:
-        columns: names of the columns; the first two are text and the others numbers.
+    A spreadsheet or a user may have added columns, changed their order, or put semicolons or
+    tabs in place of the commas. Rows are then written the same way, with added columns empty.
+
+    Attributes:
+        columns: the columns and their types.
+        exact: bool. Whether text that a spreadsheet would run as a formula, which begins
+            with =, +, -, @, a tab or a carriage return, is written as it is. Otherwise it
+            gets an apostrophe in front, which is taken away when it is read.
+        fields: all columns of the file in their order; None for just `columns`.
+        delimiter: str between values.
     """
 
+    columns: Columns
+    exact: bool = False
+    fields: Sequence[str] | None = None
+    delimiter: str = ","
+
     name = "CSV"
+    row_start = '"'
 
-    def __init__(self, columns: tuple[str, ...]):
-        self.columns = columns
-        self.header = self._write(columns)
-        self.row_start = '"'
+    @property
+    def header(self) -> str:
+        """The first line, with its newline."""
+        return self._write(self.fields or list(self.columns))
 
-    def _write(self, values) -> str:
+    def _write(self, values: Sequence[Any]) -> str:
         text = io.StringIO()
         # Python before 3.13 leaves a lone carriage return unquoted unless told to quote.
-        csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(values)
+        writer = csv.writer(
+            text, delimiter=self.delimiter, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n"
+        )
+        writer.writerow(values)
         return text.getvalue()
 
     def line(self, row: Row) -> str:
-        """One row, with its newline; a quoted field may hold further newlines."""
-        return self._write([row[column] for column in self.columns])
+        """One row, with its newline; a quoted value may hold further newlines."""
+        return self._write([self._cell(row.get(name)) for name in self.fields or self.columns])
+
+    def _cell(self, value: Any) -> Any:
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, str) and not self.exact and _FORMULA.match(value):
+            return "'" + value
+        return value
+
+    def with_header(self, text: str) -> Csv:
+        """This format as a file has it; ValueError if the header lacks columns."""
+        for delimiter in (",", ";", "\t"):
+            fields = next(csv.reader([text], delimiter=delimiter))
+            if set(self.columns) <= set(fields) and len(set(fields)) == len(fields):
+                return dataclasses.replace(self, fields=fields, delimiter=delimiter)
+        raise ValueError(f"no header with {tuple(self.columns)}")
 
     def is_whole(self, text: bytes) -> bool:
         """Whether these lines end where a row ends."""
         return text.count(b'"') % 2 == 0
 
+    def ends_whole(self, text: str) -> bool:
+        """Whether a last row without its newline lacks nothing else."""
+        # A number may lack digits. Rows of ours begin with a quote, those of others are
+        # never written in part.
+        return text.endswith('"') or not text.startswith('"')
+
     def parse(self, text: str) -> Row:
-        """A row of its lines; ValueError if it is not one of this format and these columns."""
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-        if len(rows) != 1 or len(rows[0]) != len(self.columns):
-            raise ValueError(f"not one value for each of {self.columns}")
-        values = [*rows[0][:2], *map(float, rows[0][2:])]
-        return dict(zip(self.columns, values, strict=True))
+        """Reads a row of its lines; ValueError if it is not one with these columns."""
+        lines = io.StringIO(text, newline="")
+        rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
+        fields = self.fields or list(self.columns)
+        if len(rows) != 1 or len(rows[0]) != len(fields):
+            raise ValueError(f"not one value for each of {tuple(fields)}")
+        cells = dict(zip(fields, rows[0], strict=True))
+        return {name: self._value(cells[name], kind) for name, kind in self.columns.items()}
+
+    def _value(self, cell: str, kind: type) -> Any:
+        if kind is str:
+            return cell if self.exact or not _ESCAPED_FORMULA.match(cell) else cell[1:]
+        if not cell:
+            return None
+        if kind is bool:
+            return {"true": True, "false": False}[cell.lower()]
+        # Where semicolons stand for commas, commas stand for points.
+        return kind(cell.replace(",", "."))
 
 
-RowFormat = JsonLines | Csv
+RowFormat: TypeAlias = JsonLines | Csv
 
 
-class CaptionFile:
-    """A file of rows that can be gone on with after an interruption.
+def text_line(is_single: bool) -> Callable[[Row], str]:
+    """A function from a row to its line of text: the caption, behind its path if of several."""
 
-    It is read and checked when this is made, and changed only from `open` on. A row that
-    a kill left half-written is cut off then.
+    def line(row: Row) -> str:
+        words = [row["caption"]] if is_single else [row["path"], row["caption"]]
+        return "\t".join(map(printable, words)) + "\n"
 
-    Args:
-        path: path of the file, which need not exist.
-        row_format: the format of its rows.
-        overwrite: bool. Whether to start anew, whatever the file holds.
-
-    Attributes:
-        done: set of the absolute paths of the pictures that have a row.
-
-    Raises:
-        ValueError: if the file is of another format or has other columns, is a folder,
-            or would lie in a folder that does not exist.
-    """
-
-    def __init__(self, path: str, row_format: RowFormat, overwrite: bool = False):
-        self.path = path
-        self.format = row_format
-        self.done: set[str] = set()
-        self._end = 0
-        folder = os.path.dirname(os.path.abspath(path))
-        if os.path.isdir(path) or not os.path.isdir(folder):
-            raise ValueError(
-                "`--output` is a file in an existing folder: make the folder first. "
-                f"Received: {path!r}"
-            )
-        if not overwrite and os.path.exists(path):
-            self._read()
-
-    def _read(self) -> None:
-        pending, number, header_seen = b"", 0, not self.format.header
-        with open(self.path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                pending += line
-                if not line.endswith(b"\n") or not self.format.is_whole(pending):
-                    continue
-                text = _decode(pending).removeprefix("\ufeff")
-                self._end += len(pending)
-                pending = b""
-                if not header_seen:
-                    if list(csv.reader([text])) != [list(self.format.columns)]:
-                        raise self._refusal(number, text)
-                    header_seen = True
-                elif text.strip():
-                    try:
-                        row = self.format.parse(text)
-                    except (ValueError, csv.Error, RecursionError):
-                        raise self._refusal(number, text) from None
-                    self.done.add(os.path.abspath(row[self.format.columns[0]]))
-        rest = _decode(pending)
-        start = self.format.row_start if header_seen else self.format.header
-        # Only what is surely half of a row of ours may be cut off.
-        if not (rest.startswith(start) or start.startswith(rest)):
-            raise self._refusal(number, rest)
-
-    def _refusal(self, number: int, text: str) -> ValueError:
-        text = text.strip()
-        return ValueError(
-            f"A file to go on with must hold {self.format.name} with "
-            f"{', '.join(self.format.columns)}: use the same options as before, name another "
-            f"file, or start anew with `--overwrite`. Received: {self.path!r}, in which line "
-            f"{number} is {text if len(text) <= 80 else text[:77] + '...'!r}"
-        )
-
-    @contextlib.contextmanager
-    def open(self) -> Iterator[Sink]:
-        """Opens the file behind its last whole row."""
-        # Not "a", in which `truncate` and `seek` differ between platforms.
-        mode = "r+" if self._end else "w"
-        with open(
-            self.path, mode, encoding="utf-8", errors="surrogateescape", newline=""
-        ) as stream:
-            if self._end:
-                stream.seek(self._end)
-                stream.truncate()
-            else:
-                stream.write(self.format.header)
-            yield Sink(stream, self.format.line)
-
-
-class Sink(NamedTuple):
-    """Where rows go.
-
-    Attributes:
-        stream: text file.
-        line: function of a row that gives its text.
-    """
-
-    stream: IO[str]
-    line: Callable[[Any], str]
-
-    def write(self, row: Row) -> None:
-        """Adds a row."""
-        self.stream.write(self.line(row))
-
-    def flush(self) -> None:
-        """Hands what was written to the operating system."""
-        self.stream.flush()
-
-
-def _decode(text: bytes) -> str:
-    return text.decode("utf-8", errors="surrogateescape")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return line

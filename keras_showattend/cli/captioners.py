@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
+import pathlib
 from collections.abc import Sequence
+from typing import Any
 
+from keras_showattend._text import is_url
 from keras_showattend.presets import resolve_preset
+from keras_showattend.presets.files import (
+    CALIBRATION_FILE,
+    DIGESTS_FILE,
+    LOADED_FILES,
+    METADATA_FILE,
+    sha256,
+)
 
 DEFAULT_PRESET = "vgg16_gru_flickr8k"
 
 
-def add_preset_option(parser, several: bool = False) -> None:
+def add_preset_option(parser: argparse._ActionsContainer, several: bool = False) -> None:
     """Adds `--preset`.
 
     Args:
@@ -35,13 +47,40 @@ def resolve_presets(names: Sequence[str]) -> list[str]:
     return [resolve_preset(name) for name in names]
 
 
-def load_captioner(folders: Sequence[str]):
+def load_captioner(folders: Sequence[str]) -> Any:
     """An `ImageCaptioner`, or the `CaptionerEnsemble` of several. Imports Keras."""
     from keras_showattend import CaptionerEnsemble, ImageCaptioner
 
     if len(folders) == 1:
         return ImageCaptioner.from_preset(folders[0])
     return CaptionerEnsemble(folders)
+
+
+def display_name(names: Sequence[str]) -> str:
+    """What one captioner is called in its results.
+
+    Args:
+        names: its presets, as the user gave them. Of a folder only the last part is used,
+            since the whole path says something of the machine.
+    """
+    shown = (name if is_url(name) else os.path.basename(os.path.abspath(name)) for name in names)
+    return " + ".join(shown)
+
+
+def digest_of(folders: Sequence[str]) -> str:
+    """Twelve hexadecimal digits that differ for captioners that caption differently.
+
+    Args:
+        folders: preset folders, in order.
+    """
+    parts = [
+        sha256(path)
+        for folder in folders
+        for name in (*LOADED_FILES, CALIBRATION_FILE)
+        if name not in (METADATA_FILE, DIGESTS_FILE)
+        and (path := pathlib.Path(folder, name)).is_file()
+    ]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
 
 
 def require_single(args: argparse.Namespace, option: str) -> None:

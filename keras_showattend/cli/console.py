@@ -1,17 +1,73 @@
-"""What commands share: messages on stderr, kinds of numbers for options, preset folders."""
+"""What commands share: messages on stderr, JSON on stdout, option values, preset folders."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
 import sys
+from typing import Any
+
+from keras_showattend._files import write_text
+from keras_showattend._text import printable
+from keras_showattend._typing import PathLike
 
 PROGRAM = "keras-showattend"
 
 
 def say(message: str) -> None:
     """Tells the user something that is not data: on stderr, under the program's name."""
-    print(f"{PROGRAM}: {message}", file=sys.stderr, flush=True)
+    print(as_message(message), end="", file=sys.stderr, flush=True)
+
+
+def as_message(message: str) -> str:
+    """What `say` writes: control characters are escaped, but for the ends of lines."""
+    text = printable(message.rstrip("\n"), keep="\n")
+    return f"{PROGRAM}: {text}\n"
+
+
+def flush_stdout() -> None:
+    """Hands what was written on stdout to the operating system.
+
+    Raises:
+        BrokenPipeError: if the reader went away.
+        OSError: if it cannot be written, as into a file on a full disk; names stdout.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, "stdout") from error
+
+
+def json_line(value: Any) -> str:
+    """A value as one line of JSON, readable in every language."""
+    return _json_text(value)
+
+
+def write_json(value: Any, path: PathLike | None = None) -> None:
+    """Writes a value as indented JSON.
+
+    Args:
+        value: what `json.dumps` takes.
+        path: the file, which is replaced as a whole. stdout if None.
+    """
+    text = _json_text(value, indent=2)
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        write_text(path, text)
+
+
+def _json_text(value: Any, **options: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, **options)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # A file name that is no UTF-8 holds lone surrogates, which only escapes can carry.
+        text = json.dumps(value, **options)
+    return text + "\n"
 
 
 def positive_int(text: str) -> int:
@@ -58,7 +114,7 @@ def check_preset_output(output: pathlib.Path, overwrite: bool) -> None:
         ValueError: for a file, or for a finished preset.
     """
     if output.exists() and not output.is_dir():
-        raise ValueError(f"`--output` is a folder: name another one. Received: '{output}'")
+        raise ValueError(f"`--output` must be a folder: name another one. Received: '{output}'")
     if (output / "config.json").exists() and not overwrite:
         raise ValueError(
             "`--output` holds a finished preset already: name another folder, or replace it "

@@ -16,7 +16,6 @@ from keras_showattend.cli.captioners import (
     resolve_presets,
 )
 from keras_showattend.cli.console import say
-from keras_showattend.cli.quiet import import_quietly
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.cli.train_data import FORMATS, find_captions, read_captions
 
@@ -61,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
     named = [[name] for name in args.compare or ()] or [preset_names(args)]
     captioners = [(_shown(names), resolve_presets(names)) for names in named]
     path, data_format = find_captions(args.data, args.format)
-    import_quietly("keras_showattend.evaluation")
     from keras_showattend import evaluation as ev
 
     args.dev_split = None

@@ -8,7 +8,6 @@ import os
 
 from keras_showattend.cli.captioners import add_preset_option
 from keras_showattend.cli.console import say
-from keras_showattend.cli.quiet import import_quietly
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.presets import resolve_preset
 
@@ -37,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
         if os.path.splitext(path)[1].lower() not in ENDINGS:
             raise ValueError(f"`--output` ends in one of {ENDINGS}. Received: {path!r}")
     preset = resolve_preset(args.preset)
-    import_quietly("keras_showattend.explain")
     from keras_showattend.models import ImageCaptioner
 
     explanation = ImageCaptioner.from_preset(preset).explain(

@@ -1,33 +1,49 @@
-"""Entry point of `keras-showattend`: finds the command, runs it, tells errors in one line."""
+"""Entry point of `keras-showattend`: finds the command, runs it, reports errors in one line."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn, TextIO
 
 import keras_showattend
-from keras_showattend.cli.console import PROGRAM, say
+from keras_showattend._text import printable
+from keras_showattend.cli.console import PROGRAM, as_message, flush_stdout, say
+from keras_showattend.cli.interrupts import INTERRUPTED, prompt_interrupts
+from keras_showattend.cli.quiet import quiet_tensorflow
 
 # Name, line of help. The module `keras_showattend.cli.NAME` has `add_arguments(parser)` and
-# `run(args) -> int`, and may have `interrupted(args) -> str`, which tells how to go on.
+# `run(args) -> int`, and may have `interrupted(args) -> str`, which tells how to resume.
 COMMANDS = {
-    "caption": "describe pictures in words",
-    "train": "train a captioner on pictures with captions",
-    "evaluate": "score a captioner, with intervals and warnings",
-    "average": "melt captioners that were trained on from one into one",
+    "caption": "describe images in words",
+    "train": "train a captioner on images with captions",
+    "evaluate": "score a captioner, with confidence intervals and warnings",
+    "average": "average the weights of captioners fine-tuned from the same one",
     "explain": "show where each word of a caption looked",
     "presets": "list the captioners that can be loaded by name",
     "push": "publish a captioner on the Hugging Face Hub",
 }
 
-# As a shell reports a command that Ctrl-C or a closed pipe ended: 128 + the signal's number.
-INTERRUPTED = 130
+# As a shell reports a command that a closed pipe ended: 128 + the signal's number.
 PIPE_CLOSED = 141
+
+
+def program() -> NoReturn:
+    """Runs the command that the process was started with, and ends the process."""
+    code = main()
+    if code == INTERRUPTED:
+        # Threads that still compute or read files would be waited for otherwise.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after the program's name. Defaults to those it was started with.
 
     Returns:
-        int: 0 if all went well; 1 if some of the input could not be used; 2 for wrong
-        arguments or an error that ended the command; 130 after Ctrl-C.
+        int: 0 on success; 1 if some of the input could not be used; 2 for wrong arguments or
+        an error that ended the command; 130 after Ctrl-C; 141 if the reader of stdout went
+        away.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     # The first word without a dash, because the options before it take no values.
@@ -48,46 +65,72 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     args.argv = argv
-    with warnings.catch_warnings():
+    command = _module(args.command)
+    with warnings.catch_warnings(), prompt_interrupts(lambda: as_message(_stopped(command, args))):
         if not args.debug:
             warnings.showwarning = _show_warning
-        return _run(_module(args.command), args)
+        with quiet_tensorflow():
+            return _run(command, args)
 
 
-def _run(command, args: argparse.Namespace) -> int:
+def _run(command: ModuleType, args: argparse.Namespace) -> int:
     try:
-        code = command.run(args)
-        sys.stdout.flush()
+        code: int = command.run(args)
+        flush_stdout()
         return code
     except KeyboardInterrupt:
-        how_to_go_on = command.interrupted(args) if hasattr(command, "interrupted") else ""
-        say(f"stopped. {how_to_go_on}".strip())
+        say(_stopped(command, args))
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more on its way out, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return PIPE_CLOSED
     except (ValueError, OverflowError, OSError, ModuleNotFoundError) as error:
         if args.debug:
-            traceback.print_exc()
+            say(traceback.format_exc())
         say(f"error: {error}")
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_stdout()
         return 2
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+def _stopped(command: ModuleType, args: argparse.Namespace) -> str:
+    how_to_resume = command.interrupted(args) if hasattr(command, "interrupted") else ""
+    return f"stopped. {how_to_resume}".strip()
+
+
+def _discard_stdout() -> None:
+    # Python flushes stdout once more on its way out, which must not fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     say(f"warning: {message}")
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages are safe to show, whatever the arguments hold."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message, keep="\n"))
+
+
+def _parser(chosen: str | None) -> _Parser:
     """The parser; only the chosen command's module is imported to add its arguments."""
-    debug = argparse.ArgumentParser(add_help=False)
-    debug.add_argument(
-        "--debug", action="store_true", help="show where in the program an error arose"
-    )
-    parser = argparse.ArgumentParser(
+    debug = _Parser(add_help=False)
+    debug.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = _Parser(
         prog=PROGRAM,
         description="Image captioning for Keras 3: Show, Attend and Tell.",
-        epilog=f"`{PROGRAM} COMMAND --help` tells the options of a command.",
+        epilog=f"`{PROGRAM} COMMAND --help` lists the options of a command.",
     )
     version = f"{PROGRAM} {keras_showattend.__version__}"
     parser.add_argument("--version", action="version", version=version)
@@ -102,9 +145,9 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _module(name: str):
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f"keras_showattend.cli.{name}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -1,35 +1,69 @@
-"""Imports Keras without what TensorFlow's C++ writes on stderr meanwhile."""
+"""Holds back what TensorFlow's C++ writes on stderr while it is imported."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_LOUD = "tensorflow"
 
 
-def import_quietly(module: str = "keras_showattend.models") -> None:
-    """Imports the package's models, and with them Keras and its backend.
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Imports of TensorFlow inside the block write nothing, whichever module makes them.
 
     Set `TF_CPP_MIN_LOG_LEVEL` to 0, 1 or 2 to see what is held back.
-
-    Args:
-        module: name of the module to import.
     """
-    if os.environ.setdefault(_LEVEL, "3") != "3":
-        importlib.import_module(module)
+    if os.environ.setdefault(_LEVEL, "3") != "3" or _LOUD in sys.modules:
+        yield
         return
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # TensorFlow 2.21 writes some lines before it heeds the level, and writes them to the
-    # file descriptor, so that replacing `sys.stderr` would not hold them back.
-    with _stderr_held_back():
-        importlib.import_module(module)
+    finder = _QuietFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        finder.remove()
+
+
+class _QuietFinder:
+    """Finds TensorFlow as Python would, and holds back stderr while it is loaded.
+
+    TensorFlow 2.21 writes some lines before it heeds the level, and writes them to the file
+    descriptor, so that replacing `sys.stderr` would not hold them back.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != _LOUD:
+            return None
+        self.remove()
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        load = spec.loader.exec_module
+
+        def load_quietly(module: ModuleType) -> None:
+            with _stderr_held_back():
+                load(module)
+
+        # The loader stays TensorFlow's own, which reads its data files through it.
+        spec.loader.exec_module = load_quietly  # type: ignore[method-assign]
+        return spec
+
+    def remove(self) -> None:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self)
 
 
 @contextlib.contextmanager
@@ -46,7 +80,7 @@ def _stderr_held_back() -> Iterator[None]:
         try:
             yield
         except Exception:
-            # What was said before a failure may tell its cause.
+            # What was written before a failure may tell its cause.
             held.seek(0)
             os.write(original, held.read())
             raise

@@ -7,8 +7,6 @@ import dataclasses
 import re
 import typing
 
-from keras_showattend.cli.quiet import import_quietly
-
 
 def add_recipe_options(parser: argparse._ActionsContainer) -> None:
     """Adds `--recipe FILE` and, for each attribute of `Recipe`, an option of its name.
@@ -54,7 +52,6 @@ def recipes_from(args: argparse.Namespace) -> list:
 
 
 def _recipe_class():
-    import_quietly("keras_showattend.recipes.recipe")
     from keras_showattend.recipes.recipe import Recipe
 
     return Recipe

@@ -1,4 +1,4 @@
-"""Options of the search, which every command that captions pictures has."""
+"""Options of the search, which every command that captions images has."""
 
 from __future__ import annotations
 
@@ -7,28 +7,45 @@ from typing import Any
 
 from keras_showattend.cli.console import natural_int, positive_int
 
-NAMES = ("num_beams", "length_penalty", "no_repeat_ngram_size", "max_length")
+# What `ImageCaptioner.generate` does by default. Said here once more, because a command
+# shows its help and compares its settings with those of a file without importing Keras.
+DEFAULTS: dict[str, Any] = {
+    "num_beams": 5,
+    "length_penalty": 0.9,
+    "no_repeat_ngram_size": 2,
+    "max_length": None,
+}
 
 
-def add_search_options(parser) -> None:
+def add_search_options(parser: argparse._ActionsContainer) -> None:
     """Adds them to an `argparse` parser or group."""
     parser.add_argument(
-        "--num-beams", type=positive_int, help="beams of the search, 1 for greedy (default: 5)"
+        "--num-beams",
+        type=positive_int,
+        metavar="N",
+        help="beams of the beam search, 1 for greedy search (default: %(default)s)",
     )
     parser.add_argument(
         "--length-penalty",
         type=float,
-        help="rank beams by log-probability / length ** this (default: 0.9)",
+        metavar="P",
+        help="rank beams by log-probability / length ** P (default: %(default)s)",
     )
     parser.add_argument(
         "--no-repeat-ngram-size",
         type=natural_int,
         metavar="N",
-        help="no caption holds the same N words in a row twice, 0 for any (default: 2)",
+        help="let no caption repeat a sequence of N words, 0 to allow all (default: %(default)s)",
     )
-    parser.add_argument("--max-length", type=positive_int, help="most words of a caption")
+    parser.add_argument(
+        "--max-length",
+        type=positive_int,
+        metavar="N",
+        help="cut captions after N words (default: as the captioner was trained)",
+    )
+    parser.set_defaults(**DEFAULTS)
 
 
 def search_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given, as arguments of `ImageCaptioner.generate`."""
-    return {name: value for name in NAMES if (value := getattr(args, name)) is not None}
+    """The arguments of `ImageCaptioner.generate`."""
+    return {name: value for name in DEFAULTS if (value := getattr(args, name)) is not None}

@@ -71,7 +71,7 @@ def explain(
     length = max(len(token_ids), 1)
     if not beams:
         score = log_probability / length**options.length_penalty
-        beams = [CaptionHypothesis(caption, log_probability, score)]
+        beams = [CaptionHypothesis(caption, log_probability, score, length)]
     calibration = getattr(captioner, "calibration", None)
     crop = preprocessor.image_converter.crop_to_aspect_ratio
     picture, window = _fit(picture, preprocessor.image_converter.image_size if crop else None)

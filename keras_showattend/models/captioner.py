@@ -399,7 +399,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             no_repeat_ngram_size: int. Size of the n-grams that a caption may not hold
                 twice: 2, the default, ends "a man in a hat and a hat"; 0 allows it.
             return_all_beams: bool. Whether all beams of an image are returned, best
-                first, each a `CaptionHypothesis(text, log_probability, score)`.
+                first, each a `CaptionHypothesis`.
             capitalize: bool. Whether captions begin with an upper-case letter.
             batch_size: int. Images that are encoded together.
             on_error: `"raise"`, or `"skip"` to give None in place of the caption of an

@@ -27,11 +27,16 @@ class CaptionHypothesis(NamedTuple):
         text: str.
         log_probability: float. Natural logarithm, summed over the tokens, end token included.
         score: float. What beams are ranked by: `log_probability / length ** length_penalty`.
+        num_tokens: int. The tokens that `log_probability` is summed over.
+        complete: bool. Whether the caption has its end token; False if it was cut at
+            `max_length`.
     """
 
     text: str
     log_probability: float
     score: float
+    num_tokens: int = 0
+    complete: bool = True
 
 
 class Generation:
@@ -184,15 +189,22 @@ def hypotheses(
     Returns:
         For each image the list of its beams, without those for which no caption was left.
     """
-    texts = preprocessor.generate_postprocess(outputs, capitalize)
-    rows = zip(texts, outputs["log_probabilities"], outputs["scores"], strict=True)
+    tokenizer = preprocessor.tokenizer
+    token_ids = np.asarray(outputs["token_ids"])
+    columns = (
+        preprocessor.generate_postprocess(outputs, capitalize),
+        outputs["log_probabilities"],
+        outputs["scores"],
+        np.sum(token_ids != tokenizer.pad_token_id, axis=-1),
+        np.any(token_ids == tokenizer.end_token_id, axis=-1),
+    )
     return [
         [
-            CaptionHypothesis(text, float(log_probability), float(score))
-            for text, log_probability, score in zip(*row, strict=True)
-            if log_probability > _POSSIBLE
+            CaptionHypothesis(text, float(log_prob), float(score), int(length), bool(complete))
+            for text, log_prob, score, length, complete in zip(*beams, strict=True)
+            if log_prob > _POSSIBLE
         ]
-        for row in rows
+        for beams in zip(*columns, strict=True)
     ]
 
 

@@ -2,13 +2,18 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from cli_pictures import save_picture
 
+from keras_showattend._locks import exclusive
 from keras_showattend.cli import main as cli
+from keras_showattend.cli.caption import COLUMNS
+from keras_showattend.cli.captioners import digest_of
+from keras_showattend.explain import Calibration
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -89,7 +94,7 @@ def test_json_with_options(caption, tiny_preset, photos, capsys):
     beams = expected(tiny_preset, paths, num_beams=3, **settings)
     assert [row["path"] for row in rows] == list(map(str, paths))
     for row, hypotheses in zip(rows, beams, strict=True):
-        assert list(row) == ["path", "caption", "log_probability", "score", "alternatives"]
+        assert list(row) == [*COLUMNS, "alternatives"]
         for found, beam in zip([row, *row["alternatives"]], hypotheses, strict=True):
             assert found["caption"] == beam.text
             assert found["log_probability"] == pytest.approx(beam.log_probability, abs=1e-4)
@@ -124,7 +129,7 @@ def test_a_bad_picture_costs_no_other_its_caption(caption, photos, capsys):
     first, second, count = output.err.splitlines()
     assert first.startswith(f"keras-showattend: skipped {photos / 'b.jpg'}: The content is no")
     assert second.startswith(f"keras-showattend: skipped {photos / 'c.bmp'}: The source holds")
-    assert count == "keras-showattend: 2 of 5 pictures could not be read"
+    assert count == "keras-showattend: 2 of 5 images could not be read"
 
 
 def test_a_single_bad_picture(caption, photos, capsys):
@@ -136,13 +141,14 @@ def test_a_single_bad_picture(caption, photos, capsys):
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
-def test_goes_on_after_ctrl_c_and_half_a_line(
+def test_resumes_after_ctrl_c_and_half_a_line(
     caption, captioned, photos, tmp_path, name, monkeypatch, capsys
 ):
     from keras_showattend import ImageCaptioner
 
     whole, output = tmp_path / f"whole-{name}", tmp_path / name
     assert caption(photos, "--output", whole) == 0
+    capsys.readouterr()
     with monkeypatch.context() as patch:
         original = ImageCaptioner.generate_stream
 
@@ -155,7 +161,7 @@ def test_goes_on_after_ctrl_c_and_half_a_line(
         patch.setattr(ImageCaptioner, "generate_stream", interrupted)
         assert caption(photos, "--output", output) == cli.INTERRUPTED
     assert capsys.readouterr().err == (
-        f"keras-showattend: stopped. Run the same command again to go on with {output}.\n"
+        f"keras-showattend: stopped. Run the same command again to resume {output}.\n"
     )
     output.write_bytes(output.read_bytes()[:-9])
     captioned.clear()
@@ -164,7 +170,7 @@ def test_goes_on_after_ctrl_c_and_half_a_line(
     assert output.read_bytes() == whole.read_bytes()
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "2 of 5 pictures are in" in captured.err
+    assert "2 of 5 images are in" in captured.err
     # Nothing is left to do, and so no model is loaded.
     captioned.clear()
     assert caption(photos, "--output", output) == 0
@@ -179,7 +185,7 @@ def test_ctrl_c_without_a_file(caption, photos, monkeypatch, capsys):
 
     monkeypatch.setattr(ImageCaptioner, "from_preset", stop)
     assert caption(photos) == 130
-    assert "stopped. With `--output FILE.jsonl` it can" in capsys.readouterr().err
+    assert "stopped. With `--output FILE.jsonl` a run can" in capsys.readouterr().err
 
 
 def test_bad_pictures_are_tried_again(caption, captioned, photos, tmp_path, capsys):
@@ -201,6 +207,189 @@ def test_overwrite(caption, captioned, photos, tmp_path):
     assert len(output.read_text().splitlines()) == 6
 
 
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def calibrated(tiny_preset, tmp_path):
+    """Path of the tiny preset with a calibration whose confidences surround 0.5."""
+    folder = tmp_path / "calibrated"
+    shutil.copytree(tiny_preset, folder)
+    Calibration(
+        slope=20.0,
+        intercept=47.6,
+        expected_calibration_error=0.0,
+        brier_score=0.1,
+        brier_base_rate=0.2,
+        base_rate=0.5,
+        num_images=40,
+    ).save(folder)
+    return str(folder)
+
+
+def test_confidence_of_a_captioner_without_calibration_is_empty(caption, photos, tmp_path):
+    assert caption(photos, "--output", tmp_path / "out.csv") == 0
+    assert {row["confidence"] for row in rows_of(tmp_path / "out.csv")} == {""}
+    assert {row["withheld"] for row in rows_of(tmp_path / "out.csv")} == {"false"}
+
+
+def test_confidence_and_a_least_confidence(calibrated, photos, tmp_path, capsys):
+    from keras_showattend import ImageCaptioner
+
+    captioner = ImageCaptioner.from_preset(calibrated)
+    paths = sorted(map(str, photos.glob("*.*")))
+    words = ["caption", "--preset", calibrated, *paths]
+    output, bold = tmp_path / "out.jsonl", tmp_path / "bold.jsonl"
+    assert cli.main([*words, "--output", str(bold)]) == 0
+    capsys.readouterr()
+    assert cli.main([*words, "--output", str(output), "--min-confidence", "0.5"]) == 0
+    told = capsys.readouterr().err
+    rows, others = (
+        [json.loads(line) for line in file.read_text().splitlines()] for file in (output, bold)
+    )
+    withheld = 0
+    for path, row, other in zip(paths, rows, others, strict=True):
+        sure = captioner.explain(path).confidence
+        assert row["confidence"] == pytest.approx(sure, abs=1e-3)
+        assert (row["withheld"], other["withheld"]) == (sure < 0.5, False)
+        assert row["caption"] == ("" if sure < 0.5 else other["caption"])
+        withheld += sure < 0.5
+    assert 0 < withheld < len(rows)
+    assert "captioned 4 images at " in told
+    assert f"; {withheld} below --min-confidence; 4 cut before their end" in told
+    # As text there is no column that says so.
+    low = next(row["path"] for row in rows if row["withheld"])
+    assert cli.main(["caption", "--preset", calibrated, low, "--min-confidence", "0.5"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "\n"
+    assert f"no caption for {low}: its confidence is 0." in captured.err
+
+
+def test_rows_tell_their_preset_settings_and_whether_they_are_complete(
+    caption, tiny_preset, photos, tmp_path
+):
+    options = ("--max-length", 3, "--num-beams", 2, "--no-recursive")
+    assert caption(photos, "--output", tmp_path / "out.csv", *options) == 0
+    for row in rows_of(tmp_path / "out.csv"):
+        assert len(row["caption"].split()) == 3
+        assert row["complete"] == "false"
+        assert row["preset"] == "tiny"
+        settings, digest = row["settings"].split(" digest=")
+        assert settings == (
+            "num_beams=2 length_penalty=0.9 no_repeat_ngram_size=2 max_length=3 "
+            "dtype=float32 engine=keras"
+        )
+        assert digest == digest_of([tiny_preset])
+
+
+def test_other_settings_are_refused_before_the_model_is_loaded(
+    caption, captioned, calibrated, photos, tmp_path, capsys
+):
+    output = tmp_path / "out.csv"
+    assert caption(photos / "a.png", "--output", output) == 0
+    before = output.read_bytes()
+    captioned.clear()
+    capsys.readouterr()
+    assert caption(photos, "--output", output, "--num-beams", 3) == 2
+    assert "Received: num_beams=3, but line 2 of" in capsys.readouterr().err
+    words = ["caption", str(photos), "--preset", calibrated, "--output", str(output)]
+    assert cli.main(words) == 2
+    assert "Received: preset=calibrated digest=" in capsys.readouterr().err
+    assert captioned == []
+    assert output.read_bytes() == before
+
+
+def test_a_reviewed_file_is_resumed_and_keeps_its_reviews(
+    caption, captioned, photos, tmp_path, capsys
+):
+    output = tmp_path / "out.csv"
+    assert caption(photos / "a.png", photos / "b.jpg", "--output", output) == 0
+    rows = rows_of(output)
+    rows[0]["caption"], rows[0]["reviewed"] = "My own words", "yes"
+    with open(output, "w", newline="") as file:
+        writer = csv.DictWriter(file, ["reviewed", *COLUMNS], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    reviewed = output.read_bytes()
+    captioned.clear()
+    assert caption(photos, "--output", output) == 0
+    assert captioned == [str(photos / name) for name in ("c.bmp", "d.png", "sub/e.png")]
+    assert output.read_bytes().startswith(reviewed)
+    assert [row["reviewed"] for row in rows_of(output)] == ["yes", "", "", "", ""]
+    assert all(row["caption"] for row in rows_of(output))
+
+
+def test_a_cut_off_row_is_mended_though_its_image_was_not_asked_for(caption, photos, tmp_path):
+    output = tmp_path / "out.csv"
+    assert caption(photos, "--output", output) == 0
+    whole = output.read_bytes()
+    output.write_bytes(whole[:-20])
+    (photos / "sub" / "e.png").unlink()
+    assert caption(photos, "--output", output) == 0
+    assert output.read_bytes() == b"".join(whole.splitlines(keepends=True)[:-1])
+
+
+def test_an_output_that_another_run_writes(caption, captioned, photos, tmp_path, capsys):
+    output = tmp_path / "out.csv"
+    with exclusive(output):
+        assert caption(photos, "--output", output) == 2
+    told = capsys.readouterr().err
+    assert f"Only one process at a time may write '{output}'" in told
+    assert f"in use by process {os.getpid()} on " in told
+    assert captioned == []
+    assert caption(photos, "--output", output) == 0
+    assert sorted(os.listdir(tmp_path)) == ["out.csv", "photos"]
+
+
+def test_images_in_formats_that_are_not_read_are_counted_and_named(
+    caption, photos, tmp_path, capsys
+):
+    drawing = "<svg xmlns='http://www.w3.org/2000/svg'/>"
+    for name in ("logo.svg", "sub/icon\n.svg", "raw.CR2"):
+        (photos / name).write_text(drawing)
+    (photos / "notes.txt").write_text("no image")
+    assert caption(photos, "--json") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 5
+    [line] = captured.err.splitlines()
+    assert line.startswith("keras-showattend: left out images in formats that are not read (")
+    for part in ("2 .svg", "1 .cr2", f"{photos / 'logo.svg'}", r"icon\n.svg", "raw.CR2"):
+        assert part in line
+    assert "notes" not in line
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "logo.svg").write_text(drawing)
+    assert caption(only) == 2
+    assert "which has only images in formats that are not read (1 .svg)" in capsys.readouterr().err
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(caption, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    save_picture(folder / "two\nlines\x1b[31m.png")
+    (folder / "bad\x1b]0;title\x07.png").write_text("no image")
+    assert caption(folder) == 1
+    captured = capsys.readouterr()
+    [row] = captured.out.splitlines()
+    assert r"two\nlines\x1b[31m.png" in row
+    assert r"bad\x1b]0;title\x07.png" in captured.err
+    assert "\x1b" not in captured.out + captured.err
+
+
+def test_csv_that_a_spreadsheet_may_open(caption, captioned, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_picture(tmp_path / "=cmd" / "a.png")
+    assert caption("=cmd", "--output", "out.csv") == 0
+    assert caption("=cmd", "--output", "exact.csv", "--exact") == 0
+    assert rows_of("out.csv")[0]["path"] == "'=cmd/a.png"
+    assert rows_of("exact.csv")[0]["path"] == "=cmd/a.png"
+    # The name is known again.
+    captioned.clear()
+    assert caption("=cmd", "--output", "out.csv") == 0
+    assert captioned == []
+
+
 def test_progress_on_request(caption, photos, capsys):
     assert caption(photos, "--progress") == 0
     assert "5/5" in capsys.readouterr().err
@@ -212,16 +401,18 @@ def test_errors_before_the_model_is_loaded(caption, captioned, photos, tmp_path,
     inside = photos / "a.png"
     cases = [
         (["https://example.org/a.jpg"], "download it, then pass the file. Received: https://"),
-        ([photos / "no.jpg"], "an existing picture or folder"),
+        ([photos / "no.jpg"], "an existing image or folder"),
         ([inside, inside], "is given once"),
         ([photos, f"{photos}/."], "is given once"),
-        ([tmp_path / "empty"], "A folder must hold pictures"),
+        ([tmp_path / "empty"], "A folder must hold images"),
         ([photos, "--output", output], "a file in an existing folder"),
         ([photos, "--output", tmp_path / "out.txt"], "end FILE in .jsonl or .csv"),
-        ([photos, "--output", inside, "--csv", "--overwrite"], "is not one of the pictures"),
+        ([photos, "--output", inside, "--csv", "--overwrite"], "is not one of the images"),
         ([photos, "--all-beams"], "add `--json`. Received: text"),
         ([photos, "--all-beams", "--csv"], "add `--json`. Received: CSV"),
         ([photos, "--overwrite"], "`--overwrite` is for `--output FILE`"),
+        ([photos, "--exact", "--json"], "`--exact` is for CSV"),
+        ([photos, "--min-confidence", 0.5], "needs a captioner whose confidence is calibrated"),
         ([photos, "--preset", "vgg99"], "Received: 'vgg99'"),
         ([photos, "--preset", tmp_path], "A preset folder must hold"),
     ]

@@ -1,11 +1,14 @@
 import json
+import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
 from keras_showattend import __version__
 from keras_showattend.cli import main as cli
+from keras_showattend.cli import search_options
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -49,7 +52,7 @@ def test_debug_shows_the_traceback(capsys):
     assert cli.main(["caption", "no.jpg", "--debug"]) == 2
     error = capsys.readouterr().err
     assert "Traceback" in error
-    assert error.splitlines()[-1].startswith("keras-showattend: error: Each argument is")
+    assert error.splitlines()[-1].startswith("keras-showattend: error: Each argument must be")
 
 
 def test_presets_table(capsys):
@@ -75,3 +78,94 @@ def test_presets_json(capsys):
     assert first["license"] == "Apache-2.0 AND CC-BY-4.0"
     assert len(first["digest"]) == 64
     assert second["grown_from"] == first["name"]
+
+
+def run_program(code, *words, **options):
+    """Runs Python code in a process of its own, as a user has it."""
+    # What pytest set for TensorFlow in this process is not what a user has.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-c", textwrap.dedent(code), *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=300, **options
+    )
+
+
+def test_tensorflow_is_imported_without_a_word_by_whatever_module():
+    done = run_program(
+        """
+        import os, sys
+        from keras_showattend.cli.quiet import quiet_tensorflow
+        with quiet_tensorflow():
+            import keras_hub, tensorflow as tf
+            tf.ones(3) + 1
+            assert tf.__spec__.loader.get_filename("tensorflow") == tf.__file__
+        os.write(2, b"and stderr is back")
+        assert [type(finder).__name__ for finder in sys.meta_path].count("_QuietFinder") == 0
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "and stderr is back")
+
+
+def test_ctrl_c_ends_a_process_that_computes():
+    # The hash takes hours, in one step of Python code that no signal breaks off.
+    done = run_program(
+        """
+        import hashlib, os, signal, threading
+        from keras_showattend.cli.interrupts import prompt_interrupts
+        with prompt_interrupts(lambda: "stopped.\\n"):
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # as while stderr is held back
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+        """
+    )
+    assert (done.returncode, done.stderr) == (130, "stopped.\n")
+
+
+def test_ctrl_c_leaves_python_code_its_own_end():
+    done = run_program(
+        """
+        import os, signal, time
+        from keras_showattend.cli.interrupts import prompt_interrupts
+        with prompt_interrupts(lambda: "not said"):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(100)
+            except KeyboardInterrupt:
+                print("tidied up")
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tidied up\n", "")
+
+
+def test_messages_are_safe_to_show(capsys):
+    assert cli.main(["caption", "a\x1b]0;title\x07\n.jpg"]) == 2
+    assert r"Received: 'a\x1b]0;title\x07\n.jpg'" in capsys.readouterr().err
+    assert cli.main(["caption", "https://a.org/\x1b[31m"]) == 2
+    assert r"Received: https://a.org/\x1b[31m" in capsys.readouterr().err
+    assert cli.main(["caption", "a.jpg", "--no\x1b[31m"]) == 2
+    assert r"unrecognized arguments: --no\x1b[31m" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")
+def test_a_full_disk_behind_stdout_is_named():
+    program = [sys.executable, "-m", "keras_showattend.cli.main", "presets", "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("keras-showattend: error: ")
+    assert line.endswith("No space left on device: 'stdout'")
+
+
+def test_defaults_of_the_search_are_those_of_generate(tiny_preset):
+    from keras_showattend import ImageCaptioner
+
+    captioner = ImageCaptioner.from_preset(tiny_preset)
+    options = captioner.search_options()
+    sampler = captioner.generation.search.sampler
+    assert {
+        "num_beams": sampler.num_beams,
+        "length_penalty": options.length_penalty,
+        "no_repeat_ngram_size": options.no_repeat_ngram_size,
+        "max_length": None,
+    } == search_options.DEFAULTS

@@ -1,13 +1,16 @@
-"""The file of captions that is gone on with; no model is involved."""
+"""The file of captions and how it is resumed; no model is involved."""
 
 import csv
 import json
+import os
+import sys
 
 import pytest
 
-from keras_showattend.cli.caption_rows import CaptionFile, Csv, JsonLines
+from keras_showattend.cli.caption_file import CaptionFile
+from keras_showattend.cli.caption_rows import Csv, JsonLines, text_line
 
-COLUMNS = ("path", "caption", "score")
+COLUMNS = {"path": str, "caption": str, "score": float}
 FORMATS = [JsonLines(COLUMNS), Csv(COLUMNS)]
 NAMES = ["a.jpg", 'comma, "quote".png', "line\nbreak\r.png", "été ☀.png", "bad-\udcff.png", "t\tb"]
 ROWS = [{"path": name, "caption": "A, dog", "score": -i / 3} for i, name in enumerate(NAMES)]
@@ -45,7 +48,8 @@ def test_every_place_of_a_kill_is_mended(tmp_path, row_format):
         path.write_bytes(whole[:length])
         file = CaptionFile(path, row_format)
         rest = ROWS[len(file.done) :]
-        assert rest, "a cut-off file is never complete"
+        lacks_newline_only = length == len(whole) - 1 and row_format.name == "JSON lines"
+        assert rest or lacks_newline_only, "a cut-off file is never complete"
         with file.open() as sink:
             for row in rest:
                 sink.write(row)
@@ -94,6 +98,175 @@ def test_csv_that_a_spreadsheet_saved(tmp_path):
     with file.open() as sink:
         sink.write(ROWS[1])
     assert CaptionFile(path, Csv(COLUMNS)).done > file.done
+
+
+def test_csv_with_added_columns_in_another_order_and_semicolons(tmp_path):
+    path = tmp_path / "rows.csv"
+    old = "reviewed;score;path;caption;by\r\nyes;-1,5;a.jpg;A dog, sitting;\r\n"
+    path.write_text(old, newline="")
+    file = CaptionFile(path, Csv(COLUMNS))
+    assert file.done == {str(tmp_path.cwd() / "a.jpg")}
+    with file.open() as sink:
+        sink.write({"path": "b.jpg", "caption": "A cat; asleep", "score": -0.25})
+    assert path.read_bytes().decode() == old + '"";-0.25;"b.jpg";"A cat; asleep";""\n'
+    assert CaptionFile(path, Csv(COLUMNS)).done == {
+        str(tmp_path.cwd() / name) for name in ("a.jpg", "b.jpg")
+    }
+
+
+def test_json_with_an_added_key(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    old = '{"path": "a.jpg", "reviewed": true, "caption": "A dog", "score": -1}\n'
+    path.write_text(old)
+    file = CaptionFile(path, JsonLines(COLUMNS))
+    assert file.done == {str(tmp_path.cwd() / "a.jpg")}
+    with file.open() as sink:
+        sink.write(ROWS[1])
+    assert path.read_text().startswith(old)
+
+
+@pytest.mark.parametrize(
+    ("row_format", "last"),
+    [
+        (Csv({**COLUMNS, "preset": str}), '"b.jpg","A cat",-1.5,"p"'),
+        (Csv(COLUMNS), "b.jpg,A cat,-1.5"),
+        (JsonLines(COLUMNS), '{"path": "b.jpg", "caption": "", "score": null}'),
+    ],
+)
+def test_a_last_row_that_lacks_only_its_newline_is_kept(tmp_path, row_format, last):
+    path = tmp_path / "rows"
+    path.write_text(row_format.header + last)
+    file = CaptionFile(path, row_format)
+    assert file.done == {str(tmp_path.cwd() / "b.jpg")}
+    with file.open():
+        pass
+    assert path.read_text() == row_format.header + last + "\n"
+
+
+@each_format
+def test_half_a_row_is_cut_off_even_if_none_follows(tmp_path, row_format):
+    path = tmp_path / "rows"
+    whole = written(path, row_format, ROWS[:2])
+    path.write_bytes(whole + row_format.line(ROWS[2]).encode()[:-5])
+    with CaptionFile(path, row_format).open():
+        pass
+    assert path.read_bytes() == whole
+
+
+# What a spreadsheet would run, what looks like it, and how each stands in a cell.
+CELLS = {
+    "=1+1": "'=1+1",
+    "+1": "'+1",
+    "-1": "'-1",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\tx": "'\tx",
+    "\rx": "'\rx",
+    "'=1+1": "''=1+1",
+    "''-1": "'''-1",
+    "'quoted'": "'quoted'",
+    "a=b": "a=b",
+}
+FORMULAS = [{"path": text, "caption": text, "score": -1.0} for text in CELLS]
+
+
+def test_csv_holds_nothing_that_a_spreadsheet_runs(tmp_path):
+    path = tmp_path / "rows.csv"
+    row_format = Csv(COLUMNS)
+    written(path, row_format, FORMULAS)
+    found = [(row["path"], row["caption"]) for row in read_back(path, row_format)]
+    assert found == [(cell, cell) for cell in CELLS.values()]
+    # They are read back as they were.
+    assert CaptionFile(path, row_format).done == set(map(os.path.abspath, CELLS))
+    assert [row_format.parse(row_format.line(row)) for row in FORMULAS] == FORMULAS
+
+
+def test_exact_csv(tmp_path):
+    path = tmp_path / "rows.csv"
+    row_format = Csv(COLUMNS, exact=True)
+    written(path, row_format, FORMULAS)
+    assert read_back(path, row_format) == FORMULAS
+    assert CaptionFile(path, row_format).done == set(map(os.path.abspath, CELLS))
+
+
+@each_format
+def test_values_that_are_missing_or_true(row_format):
+    row_format = type(row_format)({**COLUMNS, "complete": bool, "preset": str})
+    row = {"path": "a", "caption": "", "score": None, "complete": False, "preset": "p"}
+    assert row_format.parse(row_format.line(row)) == row
+    assert row_format.parse(row_format.line({**row, "complete": True}))["complete"] is True
+    if row_format.name == "CSV":
+        assert row_format.line(row) == '"a","","","false","p"\n'
+        # As a spreadsheet saves it.
+        assert row_format.parse("a,,,FALSE,p\r\n") == row
+
+
+MADE_BY = {**COLUMNS, "preset": str, "settings": str}
+
+
+@pytest.mark.parametrize("kind", [JsonLines, Csv])
+def test_rows_of_another_captioner_or_search_are_refused(tmp_path, kind):
+    path = tmp_path / "rows"
+    row = {**ROWS[0], "preset": "mine", "settings": "num_beams=5 max_length=9"}
+    written(path, kind(MADE_BY), [row])
+    file = CaptionFile(path, kind(MADE_BY))
+    file.check_made_by("mine", "num_beams=5 max_length=9")
+    message = r"`--overwrite`. Received: num_beams=3, but line \d of .* was made with num_beams=5$"
+    with pytest.raises(ValueError, match=message):
+        file.check_made_by("mine", "num_beams=3 max_length=9")
+    with pytest.raises(ValueError, match="Received: preset=yours, .* was made with preset=mine$"):
+        file.check_made_by("yours", "num_beams=5 max_length=9")
+    with pytest.raises(ValueError, match="was made with max_length=9$"):
+        file.check_made_by("mine", "num_beams=5")
+    CaptionFile(path, kind(MADE_BY), overwrite=True).check_made_by("yours", "")
+
+
+def test_a_row_that_the_user_wrote_is_let_pass(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("path,caption,score,preset,settings\na.jpg,My own words,,,\n")
+    CaptionFile(path, Csv(MADE_BY)).check_made_by("mine", "num_beams=5")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+@each_format
+def test_a_full_disk_leaves_whole_rows_and_the_error_names_the_file(tmp_path, row_format):
+    import resource
+
+    path = tmp_path / "rows"
+    whole = written(path, row_format, ROWS[:2])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with CaptionFile(str(path), row_format).open() as sink:
+            # The operating system takes a part of the next row and no more.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 7, hard))
+            sink.write(ROWS[2])
+            with pytest.raises(OSError, match=f"File too large: '{path}'"):
+                sink.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")
+def test_a_device_that_takes_nothing():
+    file = CaptionFile("/dev/full", FORMATS[1])
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"), file.open():
+        pass
+
+
+def test_a_flush_that_was_broken_off_is_done_anew(tmp_path):
+    path = tmp_path / "rows"
+    row_format = FORMATS[1]
+    with CaptionFile(path, row_format).open() as sink:
+        sink.write(ROWS[0])
+        # Where a flush stands when Ctrl-C breaks it off: something is written, nothing counted.
+        sink._file.write(b"half a r")
+    assert read_back(path, row_format) == ROWS[:1]
+
+
+def test_text_is_safe_to_show():
+    row = {"path": "a\n\x1b[2J.jpg", "caption": "A \u202edog"}
+    assert text_line(is_single=False)(row) == "a\\n\\x1b[2J.jpg\tA \\u202edog\n"
+    assert text_line(is_single=True)(row) == "A \\u202edog\n"
 
 
 def test_output_in_a_missing_folder_or_a_folder_itself(tmp_path):

@@ -13,6 +13,7 @@ from captioner_checks import picture, save_pictures, sharpen
 from PIL import Image
 
 from keras_showattend import CaptionHypothesis, ImageCaptioner, ImageError
+from keras_showattend.search.generation import hypotheses
 
 COUNT = 5
 
@@ -140,6 +141,24 @@ def test_max_length(captioner, paths):
     assert max(len(text.split()) for text in captions) == 2
 
 
+def test_a_caption_tells_whether_it_was_cut(captioner):
+    tokenizer = captioner.preprocessor.tokenizer
+    end, pad = tokenizer.end_token_id, tokenizer.pad_token_id
+    a, dog, runs = (tokenizer.token_to_id(word) for word in ("a", "dog", "runs"))
+    outputs = {
+        "token_ids": np.array([[[a, dog, end, pad], [a, dog, runs, end], [a, dog, a, dog]]]),
+        "log_probabilities": np.array([[-1.0, -2.0, -3.0]]),
+        "scores": np.array([[-0.5, -0.75, -0.875]]),
+    }
+    assert hypotheses(captioner.preprocessor, outputs, capitalize=True) == [
+        [
+            ("A dog", -1.0, -0.5, 3, True),
+            ("A dog runs", -2.0, -0.75, 4, True),
+            ("A dog a dog", -3.0, -0.875, 4, False),
+        ]
+    ]
+
+
 def test_all_beams(captioner, paths):
     options = {"num_beams": 4, "length_penalty": 0.5, "return_all_beams": True}
     rows = captioner.generate(paths, capitalize=False, **options)
@@ -153,6 +172,7 @@ def test_all_beams(captioner, paths):
             length, expected = teacher_forced(captioner, path, beam.text)
             assert beam.log_probability == pytest.approx(expected, abs=1e-4)
             assert beam.score == pytest.approx(expected / length**0.5, abs=1e-4)
+            assert beam.num_tokens == length
     [one] = captioner.generate(paths[:1], capitalize=False, **options)
     assert captioner.generate(paths[0], capitalize=False, **options)[0].text == one[0].text
     assert captioner.generate(paths, num_beams=4, length_penalty=0.5, capitalize=False) == [
