@@ -7,7 +7,7 @@ from itertools import chain
 
 from keras_showattend.metrics._inputs import check_captions
 from keras_showattend.metrics.ngrams import count_ngrams
-from keras_showattend.metrics.tokenizer import tokenize
+from keras_showattend.metrics.tokenizer import Segmenter, tokenize
 
 # Words that want another word behind them: what training on scores can make captions end in.
 _ARTICLES = {"a", "an", "the", "his", "her"}
@@ -57,8 +57,9 @@ def diversity_report(
     references: Mapping[Hashable, Sequence[str]] | None = None,
     training_captions: Iterable[str] | None = None,
     num_most_common: int = 5,
+    segment: Segmenter | None = None,
 ) -> DiversityReport:
-    """Describe how varied captions are, and how far they are copies.
+    """Describes how varied captions are, and how far they are copies.
 
     All comparisons are between tokenized captions, so case and punctuation do not count.
 
@@ -68,9 +69,10 @@ def diversity_report(
             None.
         training_captions: the captions the model was trained on, or None. Defaults to None.
         num_most_common: int, how many of the most frequent captions are listed. Defaults to 5.
+        segment: see `score_captions`.
 
     Returns:
-        DiversityReport; its reference and training fields are None where nothing was given.
+        `DiversityReport`; its reference and training fields are None where nothing was given.
 
     Raises:
         TypeError: if `training_captions` is a single str, or as `score_captions`.
@@ -87,17 +89,19 @@ def diversity_report(
     image_ids = check_captions(
         captions, {key: [""] for key in captions} if references is None else references
     )
-    sentences = [tokenize(captions[image_id]) for image_id in image_ids]
+    sentences = [tokenize(captions[image_id], segment) for image_id in image_ids]
     texts = [" ".join(sentence) for sentence in sentences]
     words = sum(len(sentence) for sentence in sentences)
     seen = Counter(texts)
 
     reference_sentences = (
-        None if references is None else [tokenize(text) for text in chain(*references.values())]
+        None
+        if references is None
+        else [tokenize(text, segment) for text in chain(*references.values())]
     )
     copied = None
     if training_captions is not None:
-        known = {" ".join(tokenize(caption)) for caption in training_captions}
+        known = {" ".join(tokenize(caption, segment)) for caption in training_captions}
         copied = sum(text in known for text in texts) / len(texts)
     return DiversityReport(
         num_captions=len(texts),

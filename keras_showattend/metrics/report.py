@@ -18,7 +18,7 @@ from keras_showattend.metrics.meteor_java import (
 )
 from keras_showattend.metrics.meteor_nltk import meteor_nltk
 from keras_showattend.metrics.rouge import rouge_l
-from keras_showattend.metrics.tokenizer import tokenize
+from keras_showattend.metrics.tokenizer import Segmenter, tokenize
 
 logger = logging.getLogger(__name__)
 
@@ -70,23 +70,27 @@ def score_captions(
     captions: Mapping[Hashable, str],
     references: Mapping[Hashable, Sequence[str]],
     metrics: Iterable[str] | None = None,
+    segment: Segmenter | None = None,
 ) -> dict[str, float]:
-    """Score one caption an image against its reference captions.
+    """Scores one caption per image against its reference captions.
 
     Captions and references are raw sentences: both are tokenized here by coco-caption's rules.
 
     Args:
         captions: dict of image id to a caption, str. An empty caption scores 0.
         references: dict of the same image ids to a list of reference captions, list[str].
-        metrics: names out of "bleu_1".."bleu_4", "rouge_l", "cider", "cider_d", "meteor_nltk" and
-            "meteor". Defaults to None: all that this machine can compute; a METEOR whose data or
-            program is missing is left out, and a log line says so.
+        metrics: names out of `METRIC_NAMES`. Defaults to None: all that this machine can compute;
+            a METEOR whose data or program is missing is left out, and a log line says so.
+        segment: function from a caption to its words, list[str], such as `jieba.lcut`, for
+            languages written without spaces. Defaults to None. Scores with and without, or with
+            two segmenters, must not be compared.
 
     Returns:
-        dict of metric name to float. All are on a scale of 0 to 1, but `cider` and `cider_d`, where
-        0.5 is what papers print as 50. `cider` is what coco-caption calls CIDEr, which is the
-        CIDEr-D formula, so that both keys hold the same number. `meteor` is METEOR 1.5 (Java),
-        `meteor_nltk` is NLTK's; their numbers must not be compared.
+        dict of metric name to float, as a fraction: multiply by 100 for what papers print. CIDEr
+        goes up to 10. `cider` is what coco-caption calls CIDEr, which is the CIDEr-D formula, so
+        that both keys hold the same number. `meteor` is METEOR 1.5 (Java), `meteor_nltk` is
+        NLTK's; their numbers must not be compared. CIDEr of a single image is undefined: the
+        score is 0 and a `UserWarning` says so; see `metric_is_defined`.
 
     Raises:
         TypeError: if an argument, a caption or a list of references has the wrong type.
@@ -96,7 +100,7 @@ def score_captions(
 
     Sources: see `bleu`, `rouge`, `cider`, `meteor_nltk` and `meteor_java` in this package.
     """
-    details = score_details(captions, references, metrics)
+    details = score_details(captions, references, metrics, segment)
     return {name: float(value) for name, value in details.corpus_scores().items()}
 
 
@@ -104,19 +108,20 @@ def score_details(
     captions: Mapping[Hashable, str],
     references: Mapping[Hashable, Sequence[str]],
     metrics: Iterable[str] | None = None,
+    segment: Segmenter | None = None,
 ) -> ScoreDetails:
-    """Score each image, and keep the counts from which corpus scores are made.
+    """Scores each image, and keeps the counts from which corpus scores are made.
 
     Args and errors are those of `score_captions`.
 
     Returns:
-        ScoreDetails, for per-image reports and for `bootstrap`.
+        `ScoreDetails`, for per-image reports and for `bootstrap`.
     """
     image_ids = check_captions(captions, references)
     names = _check_names(metrics)
-    candidate_tokens = [tokenize(captions[image_id]) for image_id in image_ids]
+    candidate_tokens = [tokenize(captions[image_id], segment) for image_id in image_ids]
     reference_tokens = [
-        [tokenize(sentence) for sentence in references[image_id]] for image_id in image_ids
+        [tokenize(sentence, segment) for sentence in references[image_id]] for image_id in image_ids
     ]
 
     per_image: dict[str, np.ndarray] = {}
