@@ -1,9 +1,14 @@
-"""Pictures of any kind and size to the encoder's input."""
+"""Images of any kind and size to the encoder's input."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
 
+from keras_showattend._typing import Tensor
+from keras_showattend.preprocessing.image_sources import ImageSource
 from keras_showattend.preprocessing.images import load_image
 from keras_showattend.presets.from_preset import loads_presets
 
@@ -11,19 +16,23 @@ from keras_showattend.presets.from_preset import loads_presets
 @loads_presets
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class CaptionImageConverter(keras_hub.layers.ImageConverter):
-    """Loads, resizes, scales and offsets pictures.
+    """Loads, resizes, scales and offsets images.
 
     Adds to `keras_hub.layers.ImageConverter` that it reads files and PIL images, with
-    `load`, and that resizing is antialiased by default, since photographs come much
+    `load`, and that resizing is antialiased by default, since images are usually much
     larger than the encoder's input. Pixels go in as RGB in 0..255.
+
+    `accept_truncated`, False unless set, lets `load` read JPEG images that end early, with
+    a `UserWarning`; see `load_image`. It is a setting of the process: no preset carries it.
 
     Args:
         image_size: `(height, width)` of the output. Defaults to `(224, 224)`.
         scale: float, sequence of 3 floats or None. Multiplies the pixels.
         offset: float, sequence of 3 floats or None. Added after scaling.
-        crop_to_aspect_ratio: bool. False squashes a picture to the size, as the data set
+        crop_to_aspect_ratio: bool. False squashes an image to the size, as the dataset
             and the paper's tutorial do; True takes its largest central window of the
             right shape. Defaults to False.
+        antialias: bool. Whether shrinking averages over all pixels. Defaults to True.
         **kwargs: as for `keras_hub.layers.ImageConverter`.
 
     Call arguments:
@@ -35,12 +44,12 @@ class CaptionImageConverter(keras_hub.layers.ImageConverter):
 
     def __init__(
         self,
-        image_size=(224, 224),
-        scale=None,
-        offset=None,
-        crop_to_aspect_ratio=False,
-        antialias=True,
-        **kwargs,
+        image_size: Sequence[int] = (224, 224),
+        scale: float | Sequence[float] | None = None,
+        offset: float | Sequence[float] | None = None,
+        crop_to_aspect_ratio: bool = False,
+        antialias: bool = True,
+        **kwargs: Any,
     ):
         super().__init__(
             image_size=tuple(image_size),
@@ -50,8 +59,9 @@ class CaptionImageConverter(keras_hub.layers.ImageConverter):
             antialias=antialias,
             **kwargs,
         )
+        self.accept_truncated = False
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Resizes, scales and offsets; see the class docstring."""
         # KerasHub adds the offset in the pixels' own dtype; uint8 would wrap around.
         if self._use_tf_workflow():
@@ -60,20 +70,25 @@ class CaptionImageConverter(keras_hub.layers.ImageConverter):
             return super().call(tf.cast(inputs, tf.float32))
         return super().call(keras.ops.convert_to_tensor(inputs, dtype="float32"))
 
-    def load(self, source):
-        """Loads one picture at the encoder's size.
+    def load(self, source: ImageSource) -> np.ndarray:
+        """Loads one image at the encoder's size.
 
         Args:
-            source: path, bytes, file object, PIL image or array; see
-                `keras_showattend.preprocessing.images.load_image`, whose errors it raises.
+            source: path, bytes, file object, PIL image or array; see `load_image`, whose
+                errors it raises.
 
         Returns:
             uint8[height, width, 3], RGB, not yet scaled.
         """
-        return load_image(source, self.image_size, crop=self.crop_to_aspect_ratio)
+        return load_image(
+            source,
+            self.image_size,
+            crop=self.crop_to_aspect_ratio,
+            accept_truncated=self.accept_truncated,
+        )
 
-    def normalize(self, images):
-        """Scales and offsets pictures that have the right size already.
+    def normalize(self, images: Tensor) -> np.ndarray:
+        """Scales and offsets images that have the right size already.
 
         Args:
             images: uint8 or float[B, height, width, 3].

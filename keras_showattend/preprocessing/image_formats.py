@@ -42,7 +42,9 @@ def readable_formats() -> tuple[str, ...]:
     else:
         pillow_heif.register_heif_opener()
     missing = {name for name, feature in _OPTIONAL.items() if not features.check(feature)}
-    return tuple(name for name in Image.OPEN if name not in _NO_IMAGES | missing)
+    names = [name for name in Image.OPEN if name not in _NO_IMAGES | missing]
+    # The usual ones first, since Pillow tries one after the other.
+    return tuple(sorted(names, key=lambda name: name not in ("JPEG", "PNG", "WEBP")))
 
 
 @functools.cache

@@ -8,19 +8,22 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
+from keras_showattend._text import printable
+
 ImageSource: TypeAlias = Any
 """str or `Path`, bytes, binary file object, PIL image, NumPy array or backend tensor."""
 
 
 class ImageError(ValueError):
-    """A source that is no readable picture; the message says the rule, the remedy and what came."""
+    """An image that cannot be read, with the rule, the remedy and what was received."""
 
 
 def describe_source(source: ImageSource) -> str:
-    """Return a short name for messages: "photo.jpg" or "uint8 array (224, 224, 3)"."""
+    """Returns a short name for messages: "photo.jpg" or "uint8 array (224, 224, 3)"."""
     if isinstance(source, str | os.PathLike):
         text = os.fspath(source)
         text = text if isinstance(text, str) else os.fsdecode(text)
+        text = printable(text)
         return (text if len(text) <= 120 else f"...{text[-117:]}") or "an empty string"
     if isinstance(source, Image.Image):
         return f"{source.mode} PIL image of {source.height} x {source.width}"
@@ -32,20 +35,20 @@ def describe_source(source: ImageSource) -> str:
         return f"{dtype} {kind} {_shape_text(source.shape)}"
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
-        return f"file object {name}" if isinstance(name, str) else "file object"
+        return f"file object {printable(name)}" if isinstance(name, str) else "file object"
     text = repr(source)
     return f"{type(source).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def as_image_list(images: Any) -> tuple[list[ImageSource], bool]:
-    """Tell one picture from many.
+    """Tells one image from many.
 
     Args:
         images: one source of `load_image`; or a list or tuple of them, of any types and sizes
             together; or a batch array [B, H, W, C]; or a 1-D array of paths.
 
     Returns:
-        The sources as a list, and True when `images` was one picture.
+        The sources as a list, and True when `images` was one image.
 
     Raises:
         ImageError: nothing in it, a folder, a dict or another type, or an array of other rank.
@@ -53,12 +56,12 @@ def as_image_list(images: Any) -> tuple[list[ImageSource], bool]:
     if isinstance(images, list | tuple):
         return _not_empty(list(images), images), False
     if isinstance(images, str | os.PathLike) and os.path.isdir(images):
-        raise refuse("A folder is no picture: pass its files, `find_images(folder)`.", images)
+        raise refuse("A folder is no image: pass its files, `find_images(folder)`.", images)
     if _is_single_type(images):
         return [images], True
     if not is_array(images):
         raise refuse(
-            "Pictures come as one path, array or PIL image, or as a list of them: take the images "
+            "Images come as one path, array or PIL image, or as a list of them: take the images "
             "out of a dict, put `list(...)` around a generator.",
             images,
         )
@@ -67,11 +70,11 @@ def as_image_list(images: Any) -> tuple[list[ImageSource], bool]:
         return [array], True
     if array.ndim == 4 or (array.ndim == 1 and array.dtype.kind in "OU"):
         return _not_empty(list(array), images), False
-    raise refuse("An array holds one picture [H, W, C] or a batch [B, H, W, C].", images)
+    raise refuse("An array holds one image [H, W, C] or a batch [B, H, W, C].", images)
 
 
 def refuse(rule_and_remedy: str, source: ImageSource) -> ImageError:
-    """Make the error for a source: the rule, the remedy and what was received."""
+    """Makes the error for a source: the rule, the remedy and what was received."""
     return ImageError(f"{rule_and_remedy} Received: {describe_source(source)}")
 
 
@@ -85,7 +88,7 @@ def _shape_text(shape: Any) -> str:
 
 def _not_empty(sources: list[ImageSource], images: Any) -> list[ImageSource]:
     if not sources:
-        raise refuse("At least one picture is needed: pass a list with something in it.", images)
+        raise refuse("At least one image is needed: pass a list with something in it.", images)
     return sources
 
 
@@ -95,14 +98,14 @@ def _is_single_type(source: Any) -> bool:
 
 
 def is_array(source: Any) -> bool:
-    """Tell an array or a tensor of any framework from other sources."""
+    """Tells an array or a tensor of any framework from other sources."""
     if _is_single_type(source) or isinstance(source, type):
         return False
     return hasattr(source, "__array__") or hasattr(source, "numpy")
 
 
 def to_numpy(source: Any) -> np.ndarray:
-    """Read an array or a tensor of any framework into NumPy."""
+    """Reads an array or a tensor of any framework into NumPy."""
     if isinstance(source, np.ndarray):
         return source
     try:
