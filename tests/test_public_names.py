@@ -76,7 +76,15 @@ NAMES = {
         "fit_calibration",
         "load_calibration",
     ],
-    "encoders": ["vgg_encoder"],
+    "encoders": [
+        "EncoderEntry",
+        "create_encoder",
+        "create_image_converter",
+        "encoder_entry",
+        "list_encoders",
+        "register_encoder",
+        "vgg_encoder",
+    ],
     "hub": ["HubError", "download_preset", "model_card", "push_to_hub"],
     "layers": ["AdditiveAttention", "CaptionDecoder", "CaptionDecoderCell", "ImageEncoder"],
     "metrics": [

@@ -3,14 +3,19 @@
 import contextlib
 import copy
 import functools
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_showattend._typing import Tensor
+
 
 @contextlib.contextmanager
-def dtype_policy_scope(dtype):
-    """Builds layers that take no `dtype` of their own (KerasHub's VGG) under a policy."""
+def dtype_policy_scope(dtype: Any) -> Iterator[None]:
+    """Builds layers under a policy; some networks (KerasHub's VGG) take no `dtype`."""
     previous = keras.config.dtype_policy()
     if dtype is not None:
         keras.config.set_dtype_policy(dtype)
@@ -22,24 +27,29 @@ def dtype_policy_scope(dtype):
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
 class ImageEncoder(keras.layers.Layer):
-    """Turns images into annotations: one vector for each place of a feature map.
+    """Turns images into annotations: one vector for each location of a feature map.
 
     Source: Xu et al. 2015 (arXiv 1502.03044), section 3.1.1: the annotations are taken
     from a convolutional layer and not from a dense one, so that each belongs to a part
-    of the picture.
+    of the image. `keras_showattend.encoders.create_encoder` builds encoders by name.
 
     Args:
         backbone: a functional `keras.Model`: a KerasHub image backbone, a
             `keras.applications` model without its top, or your own. Channels last.
         output_layer: name of the layer of `backbone` whose output, float[B, h, w, D], is
             taken. Defaults to the model's own output. VGG16 at 224 x 224:
-            `"block5_pool"` gives 7 x 7 places and `"block5_conv3"` (`"block5_conv4"` in
+            `"block5_pool"` gives 7 x 7 locations and `"block5_conv3"` (`"block5_conv4"` in
             VGG19) 14 x 14, both with D = 512.
+        architecture: dict from which `keras_showattend.encoders.create.build_backbone`
+            rebuilds `backbone`: `encoder`, the name of a registered one, and the options
+            of its builder. It stands in the config in place of the backbone's own, which
+            lists every layer. Defaults to None.
+        fine_tune_after: name of the layer that `unfreeze(after="auto")` means, or None.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
         images: float[B, H, W, 3], scaled as the backbone expects.
-        training: bool, for backbones with dropout or batch normalisation.
+        training: bool, for backbones with dropout or batch normalization.
 
     Returns:
         float[B, L, D] with L = h * w, row by row from the upper left corner.
@@ -59,7 +69,14 @@ class ImageEncoder(keras.layers.Layer):
 
     trainable: bool
 
-    def __init__(self, backbone, output_layer=None, **kwargs):
+    def __init__(
+        self,
+        backbone: keras.Model,
+        output_layer: str | None = None,
+        architecture: Mapping[str, Any] | None = None,
+        fine_tune_after: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(backbone, keras.Model) or not getattr(backbone, "inputs", None):
             raise ValueError(
@@ -83,72 +100,105 @@ class ImageEncoder(keras.layers.Layer):
                 f"Received: {output_layer or backbone.name!r} gives {output}"
             )
         self.output_layer = output_layer
-        self._backbone_config = keras.saving.serialize_keras_object(backbone)
+        self.fine_tune_after = fine_tune_after
+        # Behind a function: Keras wraps the dicts among a layer's attributes.
+        config = (
+            dict(architecture) if architecture else keras.saving.serialize_keras_object(backbone)
+        )
+        self._backbone_config = functools.partial(copy.deepcopy, config)
+        self._architecture = functools.partial(copy.deepcopy, architecture)
         self.features = keras.Model(backbone.inputs[0], output, name="features")
-        # The layers are younger than the flag that `Layer.__init__` was given.
+        # `Layer.__init__` set the flag before there were layers to pass it on to.
         self.features.trainable = self.trainable
         self._last_frozen: str | None = None
         # In a function: a dict of models would be tracked, and its weights saved again.
         self.part_after = functools.cache(self._part_after)
 
     @property
-    def annotation_dim(self):
+    def annotation_dim(self) -> int:
         """Size D of an annotation."""
         return self.features.output.shape[-1]
 
-    def grid_shape(self, image_size):
-        """Rows and columns of the feature map, `(h, w)`, for images `(height, width)`."""
+    def grid_shape(self, image_size: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Rows and columns of the feature map, `(h, w)`, for images `(height, width)`.
+
+        None where the size of the images is None.
+        """
         return self.features.compute_output_shape((None, *image_size, 3))[1:3]
 
     @property
-    def last_frozen(self):
-        """Name of the last layer that does not learn; None if all learn.
+    def last_frozen(self) -> str | None:
+        """Name of the last layer up to which nothing learns; None if the first one does.
 
-        What comes out of it is the same in every epoch and can be computed once.
+        What this layer computes is the same in every epoch, and a `FeatureCache` keeps it.
         """
         if not self.trainable:
             return self.features.layers[-1].name
         return self._last_frozen
 
-    def unfreeze(self, after=None):
+    def unfreeze(self, after: str | None = None, batch_norm: bool = False) -> None:
         """Lets the encoder learn, or the part of it that follows a layer.
 
         Xu et al. 2015 kept all of it as it was and name fine-tuning as a possibility
         (section 4.3). `trainable = False` freezes it again.
 
         Args:
-            after: name of the last layer that stays as it is, such as `"block4_pool"` of a
-                VGG, with all before it. None lets all layers learn.
+            after: name of the last layer that stays frozen, such as `"block4_pool"` of a
+                VGG, with all before it; `"auto"` for the encoder's `fine_tune_after`. None
+                lets all layers learn.
+            batch_norm: bool. Whether batch normalization learns, too. By default it keeps
+                its statistics, scale and offset: those of a batch of a few dozen images
+                are far noisier than ImageNet's. Defaults to False.
 
         Raises:
             ValueError: if there is no layer `after` with layers behind it through which
                 alone the images reach the output.
         """
-        # What is no place to cut is refused before anything is changed.
+        if after == "auto":
+            after = self._fine_tune_after()
+        # Checked before anything is changed.
         learning = self.features if after is None else self.part_after(after)
         names = {layer.name for layer in learning.layers}
         self.trainable = True
-        # Keras does not hand the flag down to the layers of a functional model.
+        # Keras does not pass the flag on to the layers of a functional model.
         for layer in self.features.layers:
-            layer.trainable = layer.name in names
+            is_norm = isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = layer.name in names and (batch_norm or not is_norm)
         self._last_frozen = after
 
-    def part_until(self, layer_name):
-        """An `ImageEncoder` with the same weights that ends with one of the layers."""
+    def _fine_tune_after(self) -> str:
+        if self.fine_tune_after is None:
+            raise ValueError(
+                "`after='auto'` needs an encoder that knows where fine-tuning begins. Name a "
+                f"layer, one of {[layer.name for layer in self.features.layers[:-1]]}, or create "
+                "the encoder with `fine_tune_after`. Received: after='auto'"
+            )
+        return self.fine_tune_after
+
+    def part_until(self, layer_name: str) -> "ImageEncoder":
+        """Returns an `ImageEncoder` with the same weights that ends with one of the layers."""
         if layer_name == self.features.layers[-1].name:
             return self
-        return ImageEncoder(self.features, layer_name, dtype=self.dtype_policy, trainable=False)
+        return ImageEncoder(
+            self.features,
+            layer_name,
+            architecture=self._architecture(),
+            dtype=self.dtype_policy,
+            trainable=False,
+        )
 
-    def _part_after(self, layer_name):
+    def _part_after(self, layer_name: str) -> keras.Model:
         """The layers behind one of them, with the same weights.
 
         Args:
-            layer_name: str.
+            layer_name: str; `"auto"` is `fine_tune_after`.
 
         Returns:
             `keras.Model` from float[B, h, w, C], of any height and width, to the feature
             map float[B, h', w', D].
         """
+        if layer_name == "auto":
+            layer_name = self._fine_tune_after()
         names = [layer.name for layer in self.features.layers[:-1]]
         if layer_name not in names:
             raise ValueError(
@@ -169,60 +219,64 @@ class ImageEncoder(keras.layers.Layer):
             clone_function=lambda layer: layer,
         )
 
-    def finish(self, features, layer_name):
-        """Annotations from what `part_until(layer_name)` gave, or a window of it.
+    def finish(
+        self, features: Tensor, layer_name: str | None = None, training: bool | None = None
+    ) -> Tensor:
+        """Computes annotations from the output of `part_until(layer_name)`, or a window of it.
 
         Args:
             features: float[B, h, w, C], the output of that layer.
-            layer_name: str.
+            layer_name: str. Defaults to `last_frozen`.
+            training: bool; see the class docstring.
 
         Returns:
             float[B, L, D].
         """
-        return self._annotations(self.part_after(layer_name)(features))
+        part = self.part_after(layer_name or self.last_frozen)
+        return self._annotations(part(features, training=training))
 
-    def build(self, images_shape):
+    def build(self, images_shape: tuple[int | None, ...]) -> None:
         """The backbone's weights exist already."""
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         """Encodes; see the class docstring."""
         return self._annotations(self.features(images, training=training))
 
-    def _annotations(self, features):
+    def _annotations(self, features: Tensor) -> Tensor:
         shape = ops.shape(features)
-        # -1 for the batch keeps the number of places static inside a traced graph.
+        # -1 for the batch keeps the number of locations static inside a traced graph.
         return ops.reshape(features, (-1, shape[1] * shape[2], self.annotation_dim))
 
-    def compute_output_shape(self, images_shape):
+    def compute_output_shape(
+        self, images_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, int | None, int]:
         """Shape `(B, L, D)` of the annotations."""
         rows, columns = self.grid_shape(images_shape[1:3])
-        places = None if rows is None or columns is None else rows * columns
-        return (images_shape[0], places, self.annotation_dim)
+        locations = None if rows is None or columns is None else rows * columns
+        return (images_shape[0], locations, self.annotation_dim)
 
-    def with_dtype(self, dtype):
-        """A copy with the same weights that computes in another dtype.
+    def with_dtype(self, dtype: Any) -> "ImageEncoder":
+        """Returns a copy with the same weights that computes in another dtype.
 
         Args:
             dtype: dtype policy, e.g. `"mixed_bfloat16"`.
-
-        Returns:
-            An `ImageEncoder`.
         """
         encoder = self.from_config(self.get_config(), dtype)
         encoder.features.set_weights(self.features.get_weights())
         return encoder
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that rebuild the layer."""
         return {
             **super().get_config(),
-            # Keras empties the config of a functional model while it rebuilds the model.
-            "backbone": copy.deepcopy(self._backbone_config),
+            # A copy: Keras empties the config of a functional model while it rebuilds it.
+            "backbone": self._backbone_config(),
             "output_layer": self.output_layer,
+            "fine_tune_after": self.fine_tune_after,
         }
 
     @classmethod
-    def from_config(cls, config, dtype=None):
+    def from_config(cls, config: dict[str, Any], dtype: Any = None) -> "ImageEncoder":
         """Rebuilds the layer with its backbone, which holds fresh weights.
 
         Args:
@@ -234,12 +288,19 @@ class ImageEncoder(keras.layers.Layer):
         if dtype is not None:
             policy = keras.dtype_policies.serialize(keras.dtype_policies.get(dtype))
             config = {**_with_policy(config, policy), "dtype": policy}
-        with dtype_policy_scope(dtype):
-            config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        backbone = config["backbone"]
+        if "encoder" in backbone:
+            # From above this folder, so found by name.
+            build = pkgutil.resolve_name("keras_showattend.encoders.create:build_backbone")
+            with dtype_policy_scope(keras.dtype_policies.get(config["dtype"])):
+                config |= {"backbone": build(backbone), "architecture": backbone}
+        else:
+            with dtype_policy_scope(dtype):
+                config["backbone"] = keras.saving.deserialize_keras_object(backbone)
         return cls(**config)
 
 
-def _with_policy(config, policy):
+def _with_policy(config: Any, policy: dict[str, Any]) -> Any:
     """A config in which every layer that names a dtype policy has another one."""
     if isinstance(config, list | tuple):
         return [_with_policy(item, policy) for item in config]

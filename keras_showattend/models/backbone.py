@@ -123,7 +123,7 @@ class ShowAttendBackbone(keras_hub.models.Backbone):
             return inputs["annotations"]
         encoder = self.image_encoder
         if "frozen_features" in inputs:
-            return encoder.finish(inputs["frozen_features"], encoder.last_frozen)
+            return encoder.finish(inputs["frozen_features"], training=training)
         return encoder(inputs["images"], training=training)
 
     def begin(self, inputs: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:

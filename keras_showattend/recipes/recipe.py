@@ -13,7 +13,8 @@ class Recipe:
     """Everything that decides what a training makes, apart from its data.
 
     Attributes:
-        encoder: `"vgg16"` or `"vgg19"`.
+        encoder: name of the image encoder, such as `"efficientnet_lite2"` or `"vgg16"`; see
+            `create_captioner`.
         grid: places a side, 7 or 14.
         decoder: `"gru"` or `"lstm"`.
         embedding_dim, hidden_dim, attention_dim: sizes M, N and A.
@@ -35,8 +36,9 @@ class Recipe:
         label_smoothing: see `CaptionCrossentropy`.
         doubly_stochastic_weight: see `doubly_stochastic_penalty`.
         random_flip: whether half of the images are mirrored.
-        unfreeze_after: name of the encoder's last layer that stays as it is, such as
-            `"block4_pool"`; the layers behind it learn. Empty keeps all as it is.
+        unfreeze_after: name of the encoder's last layer that stays frozen, such as
+            `"block4_pool"`, or `"auto"` for the encoder's default; the layers behind it learn,
+            batch normalization apart. Empty freezes all.
         encoder_learning_rate: of the layers that learn, in place of `learning_rate`; 0 for the
             same.
         random_window: smallest share of height and width that a batch sees of its images;
@@ -53,7 +55,7 @@ class Recipe:
         seed: of weights, order, dropout and flips.
     """
 
-    encoder: Literal["vgg16", "vgg19"] = "vgg16"
+    encoder: str = "vgg16"
     grid: int = 7
     decoder: Literal["gru", "lstm"] = "gru"
     embedding_dim: int = 512

@@ -97,7 +97,7 @@ def test_grids_and_layers(name, grid, layer, convolutions):
     ("arguments", "message"),
     [
         (("vgg11",), r"must be one of \['vgg16', 'vgg19'\].* Received: 'vgg11'"),
-        (("vgg16", 28), r"`grid` must be one of \(7, 14\). Received: grid=28"),
+        (("vgg16", 28), r"`grid` must be one of \(7, 14\) for 'vgg16'. Received: grid=28"),
         (("vgg19", 7, "imagnet"), r"`weights` must be .* Received: weights='imagnet'"),
         (("vgg16", 7, "/nowhere/vgg.h5"), "which is no file"),
     ],

@@ -240,3 +240,39 @@ def test_no_cut_at_a_layer_that_others_bypass():
         with pytest.raises(ValueError, match=f"{message}.* Received: '{name}'"):
             encoder.unfreeze(after=name)
     assert not encoder.trainable_weights
+
+
+@pytest.fixture
+def normalized():
+    """Two convolutions, each followed by batch normalization."""
+    x = pixels = keras.Input((8, 12, 3))
+    for name in ("first", "second"):
+        x = keras.layers.Conv2D(5, 3, padding="same", name=name)(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+    return ImageEncoder(keras.Model(pixels, x), fine_tune_after="first_norm")
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_statistics_of_batch_norm(normalized, batch_norm):
+    normalized.unfreeze("auto", batch_norm=batch_norm)
+    assert normalized.last_frozen == "first_norm"
+    pixels = np.random.default_rng(5).normal(3, 2, (B, 8, 12, 3)).astype("float32")
+    before = {weight.path: numpy(weight) for weight in normalized.weights}
+    inputs = keras.Input((8, 12, 3))
+    model = keras.Model(inputs, normalized(inputs))
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    model.fit(pixels, np.ones((B, 96, 5)), epochs=2, verbose=0)
+    moved = {
+        "/".join(weight.path.split("/")[-2:])
+        for weight in normalized.weights
+        if not np.array_equal(numpy(weight), before[weight.path])
+    }
+    parts = ("gamma", "beta", "moving_mean", "moving_variance") if batch_norm else ()
+    learned = {"second/kernel", *(f"second_norm/{part}" for part in parts)}
+    # The offset in front of a normalization by the batch's own mean has no gradient.
+    assert moved - {"second/bias"} == learned
+
+
+def test_no_default_place_to_cut(two_layers):
+    with pytest.raises(ValueError, match=r"knows where fine-tuning begins.*\['.*'first'"):
+        two_layers.unfreeze("auto")
