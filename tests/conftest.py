@@ -5,10 +5,25 @@ import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: more than one thread in each would only wait for the others.
+    for _variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(_variable, "1")
 
 import pytest
 
+# A worker with TensorFlow takes more than 1 GB of memory.
+MAX_WORKERS = 4
+
 WORDS = ("a", "dog", "cat", "runs", "sits", "on", "grass", "red", "big")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Number of workers for `-n auto`: none for one file, which would keep only one busy."""
+    names = {str(name).partition("::")[0] for name in config.args}
+    if len(names) == 1 and names.pop().endswith(".py"):
+        return 0
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 
 @pytest.fixture(scope="session", autouse=True)
