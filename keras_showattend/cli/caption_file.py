@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
 from keras_showattend.cli.caption_rows import Row, RowFormat
-from keras_showattend.cli.console import flush_stdout
 
 
 class Sink(Protocol):
@@ -273,7 +272,7 @@ class StandardOutput:
 
     def flush(self) -> None:
         """Hands what was added to the operating system."""
-        flush_stdout()
+        sys.stdout.flush()
 
 
 def _differences(old: str, new: str) -> tuple[str, str]:

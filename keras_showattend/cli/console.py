@@ -26,21 +26,6 @@ def as_message(message: str) -> str:
     return f"{PROGRAM}: {text}\n"
 
 
-def flush_stdout() -> None:
-    """Hands what was written on stdout to the operating system.
-
-    Raises:
-        BrokenPipeError: if the reader went away.
-        OSError: if it cannot be written, as into a file on a full disk; names stdout.
-    """
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, "stdout") from error
-
-
 def json_line(value: Any) -> str:
     """A value as one line of JSON, readable in every language."""
     return _json_text(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import NoReturn, TextIO
 
 import keras_showattend
 from keras_showattend._text import printable
-from keras_showattend.cli.console import PROGRAM, as_message, flush_stdout, say
+from keras_showattend.cli.console import PROGRAM, as_message, say
 from keras_showattend.cli.interrupts import INTERRUPTED, prompt_interrupts
 from keras_showattend.cli.quiet import quiet_tensorflow
 
@@ -33,6 +34,8 @@ COMMANDS = {
 
 # As a shell reports a command that a closed pipe ended: 128 + the signal's number.
 PIPE_CLOSED = 141
+# What the operating system says when a disk, a quota or a file is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def program() -> NoReturn:
@@ -76,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: ModuleType, args: argparse.Namespace) -> int:
     try:
         code: int = command.run(args)
-        flush_stdout()
+        sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         say(_stopped(command, args))
@@ -87,12 +90,19 @@ def _run(command: ModuleType, args: argparse.Namespace) -> int:
     except (ValueError, OverflowError, OSError, ModuleNotFoundError) as error:
         if args.debug:
             say(traceback.format_exc())
-        say(f"error: {error}")
+        say(f"error: {_naming_stdout(error)}")
         try:
             sys.stdout.flush()
         except OSError:
             _discard_stdout()
         return 2
+
+
+def _naming_stdout(error: Exception) -> Exception:
+    """The error of a write to a full disk names its file, unless it was stdout."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        return type(error)(error.errno, error.strerror, "stdout")
+    return error
 
 
 def _stopped(command: ModuleType, args: argparse.Namespace) -> str:
