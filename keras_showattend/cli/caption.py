@@ -36,6 +36,7 @@ from keras_showattend.cli.captioners import (
     resolve_presets,
 )
 from keras_showattend.cli.console import as_message, fraction, positive_int, say
+from keras_showattend.cli.image_options import add_size_limit
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.engines.check import check_engine
 from keras_showattend.presets.files import CALIBRATION_FILE
@@ -64,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-recursive", action="store_true", help="leave the sub-folders of folders out"
     )
+    parser.add_argument(
+        "--accept-truncated",
+        action="store_true",
+        help="use what is there of a JPEG that ends early",
+    )
+    add_size_limit(parser)
     output = parser.add_argument_group("output")
     formats = output.add_mutually_exclusive_group()
     formats.add_argument("--json", action="store_true", help="JSON lines instead of text")
@@ -147,6 +154,7 @@ def run(args: argparse.Namespace) -> int:
             with output.open():
                 return 0
         captioner = load_captioner(folders)
+        captioner.preprocessor.image_converter.accept_truncated = args.accept_truncated
         if len(folders) == 1:
             # All images are shown, so that a resumed run captions as one that was not stopped.
             samples = () if args.engine == "keras" else _samples(captioner, images)

@@ -77,6 +77,17 @@ def _int_from(least: int, text: str) -> int:
     return value
 
 
+def positive_float(text: str) -> float:
+    """Reads an option's value that is a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text}")
+    return value
+
+
 def fraction(text: str) -> float:
     """Reads an option's value that lies between 0 and 1."""
     try:

@@ -17,6 +17,7 @@ from typing import NoReturn, TextIO
 import keras_showattend
 from keras_showattend._text import printable
 from keras_showattend.cli.console import PROGRAM, as_message, say
+from keras_showattend.cli.image_options import size_limit
 from keras_showattend.cli.interrupts import INTERRUPTED, prompt_interrupts
 from keras_showattend.cli.quiet import quiet_tensorflow
 
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings(), prompt_interrupts(lambda: as_message(_stopped(command, args))):
         if not args.debug:
             warnings.showwarning = _show_warning
-        with quiet_tensorflow():
+        with quiet_tensorflow(), size_limit(args):
             return _run(command, args)
 
 

@@ -92,8 +92,8 @@ def read_image(
             except _TruncatedJpegError as error:
                 if not accept_truncated:
                     raise refuse(
-                        "The JPEG is truncated: copy or download it again, or pass "
-                        "`accept_truncated=True` to use what is there.",
+                        "The JPEG is truncated: copy or download it again, or use what is there "
+                        "with `accept_truncated=True` (command line: `--accept-truncated`).",
                         source,
                     ) from error
             file.seek(0)
@@ -177,7 +177,8 @@ def _check_limits(image: Image.Image, declared: int, source: ImageSource) -> Non
 def _too_large() -> str:
     return (
         f"More than {Image.MAX_IMAGE_PIXELS} pixels, maybe a decompression bomb: if you trust the "
-        "image, shrink it, or raise the limit, in Python `PIL.Image.MAX_IMAGE_PIXELS`."
+        "image, shrink it, or raise the limit `PIL.Image.MAX_IMAGE_PIXELS` (command line: "
+        "`--max-megapixels`)."
     )
 
 

@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from cli_pictures import save_picture
+from PIL import Image
 
 from keras_showattend._locks import exclusive
 from keras_showattend.cli import main as cli
@@ -363,6 +365,26 @@ def test_images_in_formats_that_are_not_read_are_counted_and_named(
     (only / "logo.svg").write_text(drawing)
     assert caption(only) == 2
     assert "which has only images in formats that are not read (1 .svg)" in capsys.readouterr().err
+
+
+def test_large_and_truncated_images_on_request(caption, tmp_path, monkeypatch, capsys):
+    noise = np.random.default_rng(2).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    Image.fromarray(noise[:50, :80]).save(tmp_path / "whole.jpg")
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) * 2 // 3])
+    (tmp_path / "whole.jpg").unlink()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    assert caption(tmp_path) == 1
+    errors = capsys.readouterr().err
+    assert "(command line: `--max-megapixels`)" in errors
+    assert "(command line: `--accept-truncated`)" in errors
+    assert caption(tmp_path, "--accept-truncated", "--max-megapixels", 0.0054) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 2
+    [warning] = captured.err.splitlines()
+    assert warning.startswith("keras-showattend: warning: A JPEG ends early")
+    assert Image.MAX_IMAGE_PIXELS == 5000
 
 
 def test_control_characters_of_names_do_not_reach_the_terminal(caption, tmp_path, capsys):
