@@ -13,6 +13,10 @@ An image becomes a caption in these folders, one after the other:
 `models` joins them into `ImageCaptioner`, which `training` teaches, `explain` looks into,
 `evaluation` scores, `presets` and `hub` store and share, and `cli` runs from the command line.
 docs/architecture.md of the repository has a diagram and one line for each folder.
+
+Keras is imported when a name needs it. Where `keras` or `keras_hub` is imported before this
+package, its classes are registered at once, so that `keras.saving.load_model` and the
+`from_preset` of KerasHub's base classes find them.
 """
 
 import importlib
@@ -57,5 +61,5 @@ __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)
 
 if "keras" in sys.modules:
-    # Register the classes that a `.keras` file or a preset names; see the docstring.
+    # Registers the classes that a `.keras` file or a preset names.
     importlib.import_module(f"{__name__}.models")

@@ -283,17 +283,12 @@ def test_every_folder_has_a_place(folder_order):
     assert sorted(folder_order) == sorted(folders)
 
 
-# Where the order does not hold yet.
-EXCEPTIONS = {("training/distillation.py", "models")}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path, folder_order):
     folder = folder_of(path)
     allowed = folder_order[: folder_order.index(folder) + 1] if folder else []
     found = {imported_folder(name) for name in imports(path)} - {None}
-    name = path.relative_to(PACKAGE).as_posix()
-    assert {other for other in found - set(allowed) if (name, other) not in EXCEPTIONS} == set()
+    assert found - set(allowed) == set()
 
 
 def test_the_check_of_imports_sees_all_kinds(tmp_path):
