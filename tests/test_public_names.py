@@ -153,6 +153,7 @@ NAMES = {
         "caption_dataset",
     ],
     "training": [
+        "Augmentation",
         "CaptionBatches",
         "CaptionCrossentropy",
         "CaptionScores",

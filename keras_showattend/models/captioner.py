@@ -21,6 +21,7 @@ from keras_showattend.presets.saving import save_preset
 from keras_showattend.presets.trust_config import check_config
 from keras_showattend.search import CaptionHypothesis, SearchOptions
 from keras_showattend.search.generation import Generation
+from keras_showattend.training.augmentation import Augmentation
 from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
 from keras_showattend.training.scheduled_sampling import ScheduledSampling
@@ -214,6 +215,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         feature_cache: PathLike | FeatureCache | None = "auto",
         random_flip: bool = False,
         random_window: float = 1.0,
+        augmentation: Augmentation | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> keras.callbacks.History:
@@ -246,7 +248,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             random_window: float in (0, 1]. Smallest fraction of height and width that a
                 batch sees of its images, while a part of the encoder learns; see
                 `ImageInputs`. Defaults to 1.
-            seed: int. Of the order of captions, of flips, windows and drawn captions.
+            augmentation: a `keras_showattend.training.Augmentation`, or None. Images are
+                then decoded, varied and encoded anew for each batch; needs an encoder that
+                learns, at least in part. Defaults to None.
+            seed: int. Of the order of captions, of flips, windows, augmentation and drawn
+                captions.
             **kwargs: of `keras.Model.fit`: `epochs`, `callbacks`, `verbose` and so on.
 
         Returns:
@@ -281,6 +287,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             self_critical=self.self_critical,
             random_flip=random_flip,
             random_window=random_window,
+            augmentation=augmentation,
             **options,
         )
         if self.self_critical:

@@ -70,19 +70,20 @@ class CaptionImageConverter(keras_hub.layers.ImageConverter):
             return super().call(tf.cast(inputs, tf.float32))
         return super().call(keras.ops.convert_to_tensor(inputs, dtype="float32"))
 
-    def load(self, source: ImageSource) -> np.ndarray:
-        """Loads one image at the encoder's size.
+    def load(self, source: ImageSource, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Loads one image at the encoder's size, or another.
 
         Args:
             source: path, bytes, file object, PIL image or array; see `load_image`, whose
                 errors it raises.
+            size: `(height, width)`. Defaults to `image_size`.
 
         Returns:
             uint8[height, width, 3], RGB, not yet scaled.
         """
         return load_image(
             source,
-            self.image_size,
+            size or self.image_size,
             crop=self.crop_to_aspect_ratio,
             accept_truncated=self.accept_truncated,
         )

@@ -3,6 +3,7 @@
 from keras_showattend._lazy import lazy_names
 
 _NAMES = {
+    "Augmentation": "augmentation",
     "CaptionBatches": "caption_batches",
     "CaptionCrossentropy": "losses",
     "CaptionScores": "caption_scores",

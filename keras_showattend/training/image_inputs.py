@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_showattend.preprocessing import CaptionImageConverter
 from keras_showattend.preprocessing.image_sources import ImageSource
+from keras_showattend.training.augmentation import Augmentation
 
 
 class ImageInputs:
@@ -27,11 +28,14 @@ class ImageInputs:
             they would see of a smaller image, except for its border, and nothing is decoded.
             Annotations come from the last layer and cannot be cut. Defaults to 1, the whole
             image.
-        seed: int. Seed of flips and windows.
+        augmentation: an `Augmentation` that varies the images themselves, or None. Without
+            `features` only.
+        seed: int. Seed of flips, windows and augmentation.
 
     Raises:
-        ValueError: for `random_flip` with features of unmirrored images only, or a
-            `random_window` outside (0, 1] or below 1 without frozen features.
+        ValueError: for `random_flip` with features of unmirrored images only, a
+            `random_window` outside (0, 1] or below 1 without frozen features, or an
+            `augmentation` with features.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class ImageInputs:
         features: Any = None,
         random_flip: bool = False,
         random_window: float = 1.0,
+        augmentation: Augmentation | None = None,
         seed: int = 0,
     ):
         if random_flip and features is not None and not features.has_flipped:
@@ -60,11 +65,17 @@ class ImageInputs:
                 f"Received: random_window={random_window!r} with "
                 f"{'images' if features is None else 'annotations'}"
             )
+        if augmentation is not None and features is not None:
+            raise ValueError(
+                "`augmentation` varies the images, whose features are then not the cached ones. "
+                "Pass `feature_cache=None`. Received: an augmentation with features"
+            )
         self.images = images
         self.image_converter = image_converter
         self.features = features
         self.random_flip = random_flip
         self.random_window = random_window
+        self.augmentation = augmentation
         self.seed = seed
         self.epoch = 0
 
@@ -89,17 +100,16 @@ class ImageInputs:
         rng = np.random.default_rng((self.seed, self.epoch, batch))
         flips = rng.random(len(indices)) < 0.5 if self.random_flip else np.zeros(len(indices), bool)
         if self.features is None:
-            return {"images": self._load(indices, flips)}
+            return {"images": self._load(indices, flips, rng)}
         features = self.features.gather(indices, flips)
         if self.random_window < 1:
             features = self._cut(features, rng, batch)
         return {self.features.input_name: features}
 
-    def _load(self, indices: Any, flips: np.ndarray) -> np.ndarray:
-        converter = self.image_converter
-        pixels = [converter.load(self.images[index]) for index in indices]
-        pixels = [p[:, ::-1] if flip else p for p, flip in zip(pixels, flips, strict=True)]
-        return converter.normalize(np.stack(pixels))
+    def _load(self, indices: Any, flips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        images = [self.images[index] for index in indices]
+        augment = self.augmentation or Augmentation()
+        return self.image_converter.normalize(augment(images, self.image_converter, flips, rng))
 
     def _cut(self, features: np.ndarray, rng: np.random.Generator, batch: int) -> np.ndarray:
         rows, columns = features.shape[1:3]

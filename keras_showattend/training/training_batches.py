@@ -16,6 +16,7 @@ from keras_showattend.data.features import open_cache
 from keras_showattend.data.image_check import check_images
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.preprocessing.images import ImageError, load_image
+from keras_showattend.training.augmentation import Augmentation
 from keras_showattend.training.caption_batches import (
     LENGTH_STEP,
     CaptionBatches,
@@ -34,6 +35,7 @@ class BatchSettings:
         feature_cache: `"auto"`, a folder, a `FeatureCache` or None.
         random_flip: whether images are mirrored with probability 0.5.
         random_window: smallest share of height and width that a batch sees.
+        augmentation: an `Augmentation` of the decoded images, or None.
         shuffle: whether the order of the captions changes from epoch to epoch.
         seed: seed of order, flips, windows and sampled captions.
     """
@@ -42,6 +44,7 @@ class BatchSettings:
     feature_cache: Any = "auto"
     random_flip: bool = False
     random_window: float = 1.0
+    augmentation: Augmentation | None = None
     shuffle: bool = True
     seed: int = 0
 
@@ -146,8 +149,15 @@ def dataset_batches(
     Returns:
         `SelfCriticalBatches` or `CaptionBatches`.
     """
-    features = captioner.cached_features(
-        dataset.images, settings.feature_cache, flip=settings.random_flip
+    if settings.augmentation is not None and not captioner.backbone.image_encoder.trainable:
+        raise ValueError(
+            "`augmentation` is for an encoder that learns, at least in part: let it with "
+            "`captioner.backbone.image_encoder.unfreeze('auto')`. Received: a frozen encoder"
+        )
+    features = (
+        captioner.cached_features(dataset.images, settings.feature_cache, flip=settings.random_flip)
+        if settings.augmentation is None
+        else None
     )
     inputs = ImageInputs(
         dataset.images,
@@ -155,6 +165,7 @@ def dataset_batches(
         features,
         random_flip=settings.random_flip,
         random_window=settings.random_window,
+        augmentation=settings.augmentation,
         seed=settings.seed,
     )
     if self_critical:
