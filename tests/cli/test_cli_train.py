@@ -159,7 +159,7 @@ def test_errors_before_slow_work(own_data, tmp_path, trained, capsys):
         ([tmp_path / "no", "--output", "x"], "DATA is an existing captions file"),
         ([tmp_path, "--output", "x"], "DATA is a Flickr8k folder"),
         ([tmp_path / "file", "--output", "x"], "DATA is a Flickr8k folder"),
-        ([own_data, "--output", tmp_path / "file"], "`--output` is a folder"),
+        ([own_data, "--output", tmp_path / "file"], "`--output` must be a folder"),
         ([*good, "--encoder-weights", "no.h5"], "an existing weights file. Received: 'no.h5'"),
         ([*good, "--recipe", tmp_path / "bad.json"], "Received: ['epoch']"),
         ([*good, "--recipe", tmp_path / "no.json"], "no.json"),
@@ -231,7 +231,9 @@ def test_without_a_network(own_data, tmp_path):
     lines = [line for line in run.stderr.splitlines() if line]
     # Neither a traceback nor TensorFlow's own log.
     assert lines[-1].startswith("keras-showattend: error: ")
-    assert all(line.startswith(("keras-showattend: ", "1 x missing")) for line in lines)
+    assert all(
+        line.startswith(("keras-showattend: ", "1 x missing", "Downloading data")) for line in lines
+    )
     for option in ("--encoder-weights FILE", "--preset NAME"):
         assert option in lines[-1]
     assert not output.exists()
