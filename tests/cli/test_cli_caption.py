@@ -17,6 +17,8 @@ from keras_showattend.cli.caption import COLUMNS
 from keras_showattend.cli.captioners import digest_of
 from keras_showattend.explain import Calibration
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["cli_fixtures"]
 
 

@@ -11,6 +11,8 @@ from keras_showattend.cli import main as cli
 from keras_showattend.cli.train import command_record
 from keras_showattend.recipes.work_folder import work_folder
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["cli_fixtures"]
 
 TINY = ["--epochs=1", "--embedding-dim=8", "--hidden-dim=9", "--attention-dim=7", "--min-count=1"]

@@ -15,6 +15,8 @@ from keras_showattend.recipes.backup import Backup
 # A handful of captions, as here, is what these warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:.* are few to learn from scratch")
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = [
     ["a red dog runs", "a dog"],
     ["a big cat sits"],

@@ -11,6 +11,8 @@ from keras_showattend import CaptionDataset
 from keras_showattend.search import caption_dataset
 from keras_showattend.training import CaptionScores, caption_scores
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = [["a red dog runs", "a dog"], ["a big cat sits on grass"], ["grass"]]
 
 
