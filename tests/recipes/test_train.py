@@ -12,10 +12,11 @@ from keras_showattend import CaptionDataset, ImageCaptioner
 from keras_showattend.recipes import Recipe, stage, train_captioner
 from keras_showattend.recipes.backup import Backup
 
-# A handful of captions, as here, is what these warn of.
-pytestmark = pytest.mark.filterwarnings("ignore:.* are few to learn from scratch")
-
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # A handful of captions, as here, is what these warn of.
+    pytest.mark.filterwarnings("ignore:.* are few to learn from scratch"),
+]
 
 CAPTIONS = [
     ["a red dog runs", "a dog"],
