@@ -53,6 +53,18 @@ def reference_counts(references: Mapping[Hashable, Sequence[str]]) -> dict[str, 
     return {str(number): counts[number] for number in sorted(counts)}
 
 
+def unreadable_images(named: CaptionDataset, evaluated: CaptionDataset) -> list[str]:
+    """Returns a warning of the images that were to be evaluated and could not be read, if any."""
+    kept = set(evaluated.ids)
+    missing = [key for key in named.ids if key not in kept]
+    if not missing:
+        return []
+    return [
+        f"{len(missing)} of {len(named)} images cannot be read and are not part of the scores "
+        f"(such as '{missing[0]}')."
+    ]
+
+
 def warnings_in_words(evaluation: Mapping[str, Any]) -> list[str]:
     """What a reader of the scores has to know, one sentence each.
 

@@ -7,9 +7,14 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
-from keras_showattend.data import CaptionDataset
+from keras_showattend.data import CaptionDataset, image_check
 from keras_showattend.evaluation.baseline import constant_baseline
-from keras_showattend.evaluation.checks import reference_counts, shared_images, warnings_in_words
+from keras_showattend.evaluation.checks import (
+    reference_counts,
+    shared_images,
+    unreadable_images,
+    warnings_in_words,
+)
 from keras_showattend.evaluation.protocol import (
     TOKENIZER,
     decoder_settings,
@@ -17,7 +22,7 @@ from keras_showattend.evaluation.protocol import (
     versions,
 )
 from keras_showattend.metrics import METRIC_NAMES, bootstrap, diversity_report, score_details
-from keras_showattend.training.caption_scores import caption_dataset
+from keras_showattend.search import caption_dataset
 
 FORMAT = 1
 CONFIDENCE_LEVEL = 0.95
@@ -72,13 +77,14 @@ def evaluate_captions(
 
     Raises:
         DatasetError: for a split that is not there.
-        ImageError: if an image cannot be read.
+        ImageError: if no image can be read; images that cannot be read are left out otherwise.
         MetricUnavailableError: if `metrics` names one that this machine cannot compute.
         ValueError: for an unknown metric, or a number of beams or words below 1.
     """
     if not isinstance(dataset, CaptionDataset):
         dataset = CaptionDataset.from_dict(dataset)
-    evaluated = dataset if split is None else dataset.split(split)
+    named = dataset if split is None else dataset.split(split)
+    evaluated = image_check.check_images(named, load=captioner.preprocessor.image_converter.load)
     references: dict[Hashable, Sequence[str]] = {item.id: list(item.captions) for item in evaluated}
     if train_captions is None and split not in (None, "train") and "train" in dataset.split_names:
         train_captions = chain(*dataset.split("train").captions)
@@ -139,7 +145,10 @@ def evaluate_captions(
             },
         },
     }
-    evaluation["warnings"] = warnings_in_words(evaluation)
+    evaluation["warnings"] = [
+        *unreadable_images(named, evaluated),
+        *warnings_in_words(evaluation),
+    ]
     evaluation["images"] = [
         {
             "id": key,

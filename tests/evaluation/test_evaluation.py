@@ -280,3 +280,19 @@ def test_unknown_names_are_refused(captioner, dataset):
         evaluate_captions(captioner, dataset, **{**FAST, "metrics": ["cider_x"]})
     with pytest.raises(ValueError, match="Received: 'test'"):
         evaluate_captions(captioner, dataset, split="test", **FAST)
+
+
+def test_unreadable_images_are_left_out_and_told(captioner, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"")
+    items = [
+        CaptionedImage(tiny_picture(0, 16, 24), ("a dog",), "first"),
+        CaptionedImage(str(tmp_path / "bad.png"), ("a cat",), "second"),
+        CaptionedImage(tiny_picture(1, 16, 24), ("a dog runs",), "third"),
+    ]
+    with pytest.warns(UserWarning, match="1 of 3 images cannot be read"):
+        evaluation = evaluate_captions(captioner, CaptionDataset(items), **FAST)
+    assert [row["id"] for row in evaluation["images"]] == ["first", "third"]
+    assert evaluation["protocol"]["num_images"] == 2
+    assert evaluation["warnings"][0] == (
+        "1 of 3 images cannot be read and are not part of the scores (such as 'second')."
+    )
