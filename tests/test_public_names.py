@@ -57,7 +57,6 @@ NAMES = {
         "read_captions_file",
         "read_coco",
         "read_flickr8k",
-        "read_records",
     ],
     "engines": ["KerasEncoder", "OpenVinoEncoder", "check_engine"],
     "evaluation": [
@@ -130,6 +129,7 @@ NAMES = {
     ],
     "presets": [
         "Preset",
+        "Provenance",
         "bundled_presets",
         "cache_directory",
         "check_preset",

@@ -7,6 +7,8 @@ import dataclasses
 import json
 import sys
 
+from keras_showattend._text import printable
+from keras_showattend.metrics.labels import printed_score
 from keras_showattend.presets import Preset, list_presets
 
 
@@ -30,7 +32,7 @@ def _print_table(presets: list[Preset]) -> None:
     table = [("NAME", "PARAMETERS", "SIZE", "CIDER", "LICENCE", "LOCATION", "DESCRIPTION")]
     for preset in presets:
         size = f"{preset.megabytes:.1f} MB" if preset.megabytes else ""
-        cider = f"{100 * preset.scores['cider']:.1f}" if "cider" in preset.scores else ""
+        cider = printed_score(preset.scores["cider"]) if "cider" in preset.scores else ""
         location = f"grown from {preset.grown_from}" if preset.grown_from else preset.location
         count = f"{preset.parameters / 1e6:.1f} M" if preset.parameters else ""
         table.append(
@@ -39,4 +41,4 @@ def _print_table(presets: list[Preset]) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        print("  ".join(cells).rstrip())
+        print(printable("  ".join(cells).rstrip()))

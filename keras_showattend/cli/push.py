@@ -5,39 +5,43 @@ from __future__ import annotations
 import argparse
 
 from keras_showattend import hub
+from keras_showattend._text import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    parser.add_argument("preset", metavar="PRESET", help="folder or name of the preset")
-    parser.add_argument("repo_id", metavar="USER/NAME", help="repository, made if need be")
+    parser.add_argument("preset", metavar="PRESET", help="folder, name or handle of the preset")
     parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be sent, and send nothing"
+        "repo_id", metavar="USER/NAME", help="repository, created if it does not exist"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be sent, and send nothing"
     )
     parser.add_argument(
         "--private", action="store_true", default=None, help="make a new repository private"
     )
     parser.add_argument("--revision", metavar="BRANCH", help="branch to commit to (default: main)")
-    parser.add_argument("--message", help="message of the commit")
+    parser.add_argument("--message", help="commit message")
     parser.add_argument(
         "--evaluation", metavar="FILE.json", help="what `evaluate --output` wrote, for the card"
     )
-    parser.add_argument("--license", help="licence of the weights, an SPDX identifier")
+    parser.add_argument(
+        "--license",
+        help="licence of the weights, such as apache-2.0; asked for unless the preset states one",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Publishes, and prints the address; the token comes from `hf auth login` or HF_TOKEN."""
-    options = {"license": args.license} if args.license else {}
-    print(
-        hub.push_to_hub(
-            args.preset,
-            args.repo_id,
-            private=args.private,
-            revision=args.revision,
-            message=args.message,
-            dry_run=args.dry_run,
-            evaluation=args.evaluation,
-            **options,
-        )
+    answer = hub.push_to_hub(
+        args.preset,
+        args.repo_id,
+        private=args.private,
+        revision=args.revision,
+        message=args.message,
+        dry_run=args.dry_run,
+        evaluation=args.evaluation,
+        license=args.license,
     )
+    print(printable(answer, keep="\n"))
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_showattend._scrub import without_folders
 from keras_showattend._typing import PathLike
 from keras_showattend.encoders.applications import application_entry
 from keras_showattend.encoders.registry import (
@@ -18,6 +19,7 @@ from keras_showattend.encoders.registry import (
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.layers.image_encoder import dtype_policy_scope
 from keras_showattend.preprocessing import CaptionImageConverter
+from keras_showattend.presets.provenance import Credit
 
 # What a KerasHub converter has to say about pixels.
 _CONVERTER_FIELDS = ("scale", "offset", "crop_to_aspect_ratio", "interpolation", "antialias")
@@ -89,6 +91,23 @@ def create_encoder(
         dtype=dtype,
         name="image_encoder",
         trainable=weights is None,
+    )
+
+
+def encoder_credit(name: str) -> Credit:
+    """Returns whose work the pretrained weights of an encoder are, and their licence.
+
+    Args:
+        name: see `create_encoder`.
+    """
+    entry = _find_entry(name)
+    if entry is None:
+        preset = without_folders(name)
+        return Credit(f"Image encoder: KerasHub's preset {preset}; its page states its licence.")
+    is_identifier = " " not in entry.license and entry.license != "unknown"
+    return Credit(
+        f"Image encoder: {name}, with weights of {entry.weights}; licence: {entry.license}.",
+        entry.license if is_identifier else None,
     )
 
 

@@ -5,16 +5,12 @@ import re
 
 import h5py
 
+from keras_showattend._scrub import LOCAL_PATH
 from keras_showattend.presets import files
 
 _TOKENS = re.compile(
     r"\b(hf_[A-Za-z]{30,}|gh[pousr]_\w{30,}|github_pat_\w{30,}|sk-[\w-]{30,}|AKIA[A-Z0-9]{16}"
     r"|KGAT_\w{20,})\b|-----BEGIN [A-Z ]*PRIVATE KEY"
-)
-# Absolute paths of the usual systems; an address has a letter before the slash.
-_PATHS = re.compile(
-    r"(?<![\w.:/~])/(?:home|root|Users|tmp|var|private|mnt|media|opt|srv|data|work|workspace"
-    r"|content|kaggle|scratch|usr)/[^\s\"']+|\b[A-Za-z]:\\+[\w ]+\\|(?<![\w/])~/[\w.]+"
 )
 _TEXT_SUFFIXES = (".json", ".md", ".txt", "")
 
@@ -42,7 +38,7 @@ def find_leaks(folder: pathlib.Path, names: list[str], token: str | None = None)
         # A word of a caption may well be somebody's name.
         elif path.suffix in _TEXT_SUFFIXES and name != files.VOCABULARY_FILE:
             text = path.read_text(encoding="utf-8", errors="replace")
-            found = [match[0][:60] for match in _PATHS.finditer(text)]
+            found = [match[0][:60] for match in LOCAL_PATH.finditer(text)]
             found += [match[0] for match in mine.finditer(text)]
             found += [match[0][:6] + "..." for match in _TOKENS.finditer(text)]
             if token and token in text:

@@ -9,9 +9,9 @@ import keras_showattend
 from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.presets import files
 from keras_showattend.presets.files import REQUIRED_FILES
+from keras_showattend.presets.registry import HUB_PREFIX
 from keras_showattend.presets.trust import check_preset, check_small_files
 
-PREFIX = "hf://"
 _OUR_BACKBONE = "keras_showattend>ShowAttendBackbone"
 
 
@@ -28,9 +28,9 @@ def parse_handle(handle: str, revision: str | None = None) -> tuple[str, str | N
     Raises:
         HubError: if the handle has another form, or names another revision than `revision`.
     """
-    repo_id, at, in_handle = handle.removeprefix(PREFIX).partition("@")
+    repo_id, at, in_handle = handle.removeprefix(HUB_PREFIX).partition("@")
     is_one_repository = repo_id.count("/") == 1 and all(repo_id.split("/"))
-    if not (handle.startswith(PREFIX) and is_one_repository) or (at and not in_handle):
+    if not (handle.startswith(HUB_PREFIX) and is_one_repository) or (at and not in_handle):
         raise HubError(
             "A handle must have the form 'hf://user/name' or 'hf://user/name@revision'. "
             f"Received: {handle!r}"

@@ -11,10 +11,16 @@ from typing import Any
 import huggingface_hub
 
 import keras_showattend
-from keras_showattend.hub.card import model_card, read_evaluation
+from keras_showattend._files import write_text
+from keras_showattend._text import printable
+from keras_showattend._typing import PathLike
+from keras_showattend.hub.card import model_card
 from keras_showattend.hub.errors import HubError, explained
+from keras_showattend.hub.evaluations import read_evaluation
 from keras_showattend.hub.leaks import find_leaks
-from keras_showattend.presets import files
+from keras_showattend.presets import files, resolve_preset
+from keras_showattend.presets.provenance import Provenance
+from keras_showattend.presets.registry import HUB_PREFIX
 from keras_showattend.presets.trust import check_preset
 
 _UNITS = ("bytes", "kB", "MB", "GB")
@@ -29,7 +35,7 @@ def push_to_hub(
     revision: str | None = None,
     message: str | None = None,
     dry_run: bool = False,
-    evaluation: Mapping[str, Any] | str | os.PathLike | None = None,
+    evaluation: Mapping[str, Any] | PathLike | None = None,
     weights_dtype: str | None = None,
     **card: Any,
 ) -> str:
@@ -66,7 +72,7 @@ def push_to_hub(
             this machine: an absolute path, a token, the state of an optimizer.
         ValueError: if the preset, the evaluation or `repo_id` is not valid.
     """
-    repo_id = repo_id.removeprefix("hf://")
+    repo_id = repo_id.removeprefix(HUB_PREFIX)
     if repo_id.count("/") != 1 or "@" in repo_id:
         raise HubError(
             "`repo_id` must have the form 'user/name'; give a branch as `revision=`. "
@@ -84,15 +90,15 @@ def push_to_hub(
         existing = None
         if not (dry_run or (folder / files.CARD_FILE).is_file()):
             existing = _card_on_hub(api, repo_id, revision)
-        text = model_card(folder, repo_id, evaluation, existing=existing, **card)
-        (folder / files.CARD_FILE).write_text(text, encoding="utf-8")
+        text = model_card(folder, repo_id, existing=existing, **card)
+        write_text(folder / files.CARD_FILE, text)
         files.write_digests(folder)
         check_preset(folder)
         names = files.preset_files(folder)
         _check_no_leaks(folder, names, token or huggingface_hub.get_token())
         if dry_run:
             return f"{_listing(folder, names, repo_id, revision)}\n\n{text}"
-        with explained(f"hf://{repo_id}"):
+        with explained(HUB_PREFIX + repo_id):
             return _upload(api, folder, names, repo_id, private, revision, message)
 
 
@@ -105,24 +111,29 @@ def _write_preset(captioner: Any, folder: pathlib.Path, weights_dtype: str | Non
             "`weights_dtype` is for a captioner in memory; a folder is sent as it is. Load it "
             f"with `from_preset` first. Received: weights_dtype={weights_dtype!r}"
         )
-    # Here, because `presets` stands above this package.
-    from keras_showattend.presets import resolve_preset
-
-    source = pathlib.Path(resolve_preset(os.fspath(captioner)))
+    source = resolve_preset(os.fspath(captioner))
     for name in files.preset_files(source):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         # The contents, where the file is a link into a cache.
-        shutil.copyfile(source / name, target)
+        shutil.copyfile(pathlib.Path(source) / name, target)
+    origin = Provenance.read(source)
+    metadata = folder / files.METADATA_FILE
+    if origin.name is not None and metadata.is_file():
+        value = json.loads(metadata.read_text(encoding="utf-8"))
+        write_text(metadata, json.dumps({**value, "name": origin.name}, indent=4))
 
 
 def _write_evaluation(
-    folder: pathlib.Path, evaluation: Mapping[str, Any] | str | os.PathLike | None
+    folder: pathlib.Path, evaluation: Mapping[str, Any] | PathLike | None
 ) -> None:
-    if evaluation is not None:
-        results = read_evaluation(folder, evaluation)
-        text = json.dumps({k: results[k] for k in ("dataset", "scores")}, indent=4)
-        (folder / files.EVALUATION_FILE).write_text(text + "\n", encoding="utf-8")
+    """Writes what may be published of an evaluation; see `Evaluation.published`."""
+    if evaluation is None and not (folder / files.EVALUATION_FILE).is_file():
+        return
+    path = folder / files.EVALUATION_FILE
+    published = read_evaluation(folder, evaluation).published
+    if not (path.is_file() and json.loads(path.read_text(encoding="utf-8")) == published):
+        write_text(path, json.dumps(published, indent=4, ensure_ascii=False) + "\n")
 
 
 def _card_on_hub(api: huggingface_hub.HfApi, repo_id: str, revision: str | None) -> str | None:
@@ -151,10 +162,11 @@ def _listing(folder: pathlib.Path, names: list[str], repo_id: str, revision: str
     sizes = [(folder / name).stat().st_size for name in names]
     width = max(map(len, names))
     rows = [
-        f"  {name:<{width}}  {_readable(size):>12}" for name, size in zip(names, sizes, strict=True)
+        f"  {printable(name):<{width}}  {_readable(size):>12}"
+        for name, size in zip(names, sizes, strict=True)
     ]
     total = f"{len(names)} files, {_readable(sum(sizes))}"
-    return "\n".join([f"To hf://{repo_id}@{revision or 'main'}: {total}", *rows])
+    return "\n".join([f"To {HUB_PREFIX}{repo_id}@{revision or 'main'}: {total}", *rows])
 
 
 def _readable(size: float) -> str:

@@ -7,6 +7,7 @@ from keras_showattend._config import without_names
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.members import load_members, normalize_weights
+from keras_showattend.presets.provenance import merged, origin_of
 
 # What two captioners may differ in and still have weights of one meaning.
 _NO_ARCHITECTURE = ("trainable", "dtype", "dropout")
@@ -48,7 +49,9 @@ def average_captioners(captioners, weights=None):
             )
         arrays = [np.asarray(keras.ops.convert_to_numpy(other), "float64") for other in others]
         variable.assign(sum(w * array for w, array in zip(member_weights, arrays, strict=True)))
-    return ImageCaptioner(backbone, members[0].preprocessor)
+    average = ImageCaptioner(backbone, members[0].preprocessor)
+    average.provenance = merged([origin_of(member) for member in members])
+    return average
 
 
 def _require_same_architecture(backbone, other):

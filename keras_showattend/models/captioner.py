@@ -1,6 +1,5 @@
 """`ImageCaptioner`: construct, train, generate, explain, evaluate, load, save, share."""
 
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,9 @@ from keras_showattend.engines.openvino import MIN_SAMPLES
 from keras_showattend.explain.calibration import Calibration, load_calibration
 from keras_showattend.models.backbone import ShowAttendBackbone, refuse_hdf5
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
-from keras_showattend.presets import preset_names, resolve_preset
+from keras_showattend.presets import Provenance, preset_names, resolve_preset
+from keras_showattend.presets.loading import build_and_load
+from keras_showattend.presets.provenance import origin_of, origins_of, read_origin
 from keras_showattend.presets.saving import save_preset
 from keras_showattend.presets.trust_config import check_config
 from keras_showattend.search import CaptionHypothesis, SearchOptions
@@ -79,6 +80,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         self.distillation: Any = None
         self.self_critical: Any = None
         self.calibration: Calibration | None = None
+        self.provenance: Provenance | None = None
         self.generation = Generation(backbone, preprocessor)
         self.sampler = self.generation.search.sampler
         # The backbone has its weights already.
@@ -295,6 +297,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         validation = training_batches(self, validation_data, shuffle=False, **options)
         if self.distillation is not None:
             self.distillation.prepare(data, feature_cache)
+            self.provenance = origin_of(self).with_teachers(origins_of(self.distillation.teacher))
         if not isinstance(data, PreprocessedBatches):
             # Shuffled by the seed or by the user; Keras would do it again, or warn.
             kwargs.setdefault("shuffle", False)
@@ -588,8 +591,21 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 this package.
         """
         folder = resolve_preset(preset)
-        captioner = super().from_preset(folder, load_weights=load_weights, **kwargs)
-        captioner.calibration = load_calibration(folder) if load_weights else None
+        # An optimizer makes its variables at once; those of the model come later.
+        compile = kwargs.pop("compile", True)
+        build = super().from_preset
+        captioner = build_and_load(
+            lambda **options: build(
+                folder, load_weights=False, compile=False, **{**kwargs, **options}
+            ),
+            folder,
+            load_weights,
+        )
+        if compile:
+            captioner.compile()
+        if load_weights:
+            captioner.calibration = load_calibration(folder)
+            captioner.provenance = read_origin(captioner, folder)
         return captioner
 
     def save_to_preset(
@@ -602,10 +618,14 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 it are replaced when all new ones are complete.
             max_shard_size: float. Largest weight file in GB.
             weights_dtype: `"float16"` to store weights in half the space; computation
-                stays in the captioner's own dtype. None keeps their dtype.
+                stays in the captioner's own dtype. None stores weights that have not changed
+                since they were loaded as they were stored, and others in their dtype.
 
         Raises:
-            ValueError: if the captioner has a layer that `from_preset` would refuse.
+            BlockingIOError: if another process is saving there.
+            OSError: if the disk has no room; the old preset is as it was.
+            ValueError: for a captioner that `from_preset` would refuse, such as one with a
+                `Lambda` layer; the old preset is as it was.
         """
         self._check_config(preset_dir)
 
@@ -614,7 +634,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             if self.calibration is not None:
                 self.calibration.save(folder)
 
-        save_preset(write, os.fspath(preset_dir), weights_dtype)
+        save_preset(self, write, preset_dir, weights_dtype)
 
     def _check_config(self, preset_dir: PathLike) -> None:
         config = keras.saving.serialize_keras_object(self)
@@ -643,13 +663,15 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         super().save(filepath, *args, **kwargs)
 
     def save_assets(self, dir_path: PathLike) -> None:
-        """Writes what a `.keras` file holds besides weights: the calibration."""
+        """Writes what a `.keras` file holds besides weights: the calibration and the origin."""
+        origin_of(self).save(dir_path)
         if self.calibration is not None:
             self.calibration.save(dir_path)
 
     def load_assets(self, dir_path: PathLike) -> None:
         """Reads what `save_assets` wrote."""
         self.calibration = load_calibration(dir_path)
+        self.provenance = Provenance.load(dir_path)
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         """Refuses to export the search; the backbone can be exported.

@@ -8,6 +8,7 @@ from keras_showattend.data.features import FeatureCache, Features
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.ensemble_backbone import EnsembleBackbone, pixel_change
 from keras_showattend.models.members import load_members, normalize_weights
+from keras_showattend.presets.provenance import origin_of
 from keras_showattend.search import CaptionHypothesis, SearchOptions
 from keras_showattend.search.generation import Generation
 
@@ -46,6 +47,7 @@ class CaptionerEnsemble:
         members = load_members(captioners)
         # Image size and caption length are those of the first member.
         self.preprocessor = members[0].preprocessor
+        self.origins = [origin_of(member) for member in members]
         encoders = [
             (member.backbone.image_encoder, member.preprocessor.image_converter)
             for member in members

@@ -6,6 +6,7 @@ import keras
 
 from keras_showattend._typing import PathLike
 from keras_showattend.encoders import create_encoder, create_image_converter
+from keras_showattend.encoders.create import encoder_credit
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.layers.decoder_cell import CELLS
 from keras_showattend.models.backbone import ShowAttendBackbone
@@ -15,6 +16,7 @@ from keras_showattend.preprocessing import (
     CaptionTokenizer,
     ImageCaptionerPreprocessor,
 )
+from keras_showattend.presets.provenance import Credit, Provenance
 
 
 def create_captioner(
@@ -66,8 +68,11 @@ def create_captioner(
     if decoder not in CELLS:
         raise ValueError(f"`decoder` must be one of {CELLS}. Received: decoder={decoder!r}")
     vocabulary_size = tokenizer.vocabulary_size()
+    credits: tuple[Credit, ...] = ()
     if isinstance(encoder, str):
         name = encoder
+        if encoder_weights is not None:
+            credits = (encoder_credit(name),)
         encoder = create_encoder(
             name, encoder_weights, grid=grid, image_shape=image_shape, dtype=dtype
         )
@@ -93,4 +98,6 @@ def create_captioner(
         **decoder_options,
     )
     preprocessor = ImageCaptionerPreprocessor(image_converter, tokenizer, sequence_length)
-    return ImageCaptioner(backbone, preprocessor)
+    captioner = ImageCaptioner(backbone, preprocessor)
+    captioner.provenance = Provenance(credits=credits)
+    return captioner

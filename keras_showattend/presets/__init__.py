@@ -4,6 +4,7 @@ from keras_showattend._lazy import lazy_names
 
 _NAMES = {
     "Preset": "registry",
+    "Provenance": "provenance",
     "bundled_presets": "registry",
     "cache_directory": "registry",
     "check_preset": "trust",

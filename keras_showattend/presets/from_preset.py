@@ -22,15 +22,26 @@ def loads_presets(cls: _Class) -> _Class:
     """
     inherited: Any = cls.from_preset  # type: ignore[attr-defined]
 
-    def from_preset(part: Any, preset: PathLike, *args: Any, **kwargs: Any) -> Any:
+    def from_preset(
+        part: Any, preset: PathLike, load_weights: bool | None = None, **kwargs: Any
+    ) -> Any:
         """Loads this part of a preset.
 
         Args:
             preset: name, folder or handle; see `ImageCaptioner.from_preset`.
-            *args, **kwargs: arguments of the constructor that go before those of the preset;
-                for a backbone also `load_weights`.
+            load_weights: bool, for a part with weights. False gives fresh ones. Defaults to True.
+            **kwargs: arguments of the constructor that go before those of the preset.
         """
-        return inherited.__func__(part, resolve_preset(preset), *args, **kwargs)
+        folder = resolve_preset(preset)
+        if not hasattr(part, "load_weights"):
+            given = {} if load_weights is None else {"load_weights": load_weights}
+            return inherited.__func__(part, folder, **given, **kwargs)
+        from keras_showattend.presets.loading import build_and_load
+
+        def build(**overrides: Any) -> Any:
+            return inherited.__func__(part, folder, load_weights=False, **{**kwargs, **overrides})
+
+        return build_and_load(build, folder, load_weights is not False)
 
     cls.from_preset = classmethod(from_preset)  # type: ignore[attr-defined]
     cls.presets = preset_names  # type: ignore[attr-defined]

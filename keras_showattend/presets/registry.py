@@ -1,8 +1,12 @@
-"""The presets: what each is, and where it lives."""
+"""The presets: what each is, and where it lives. Data only: no model is imported."""
 
+import builtins
 import dataclasses
 import os
 import pathlib
+from typing import Any
+
+from keras_showattend._typing import PathLike
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
 # In a wheel the presets lie inside the package; in a checkout beside it.
@@ -10,7 +14,7 @@ BUNDLED = next(
     (p for p in (_PACKAGE / "bundled_presets", _PACKAGE.parent / "presets") if p.is_dir()),
     _PACKAGE / "bundled_presets",
 )
-HUB_SCHEME = "hf://"
+HUB_PREFIX = "hf://"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Preset:
         location: `"bundled"`, the path of a folder, or a handle like `"hf://user/name"`.
         parameters: number of weights.
         megabytes: size of the folder, in 10^6 bytes.
-        license: SPDX identifiers.
+        license: expression of SPDX identifiers.
         origin: where its weights come from.
         digest: SHA-256 of `model.weights.h5`.
         scores: dict from metric to its value on Flickr8k's dev split, beam search.
@@ -40,7 +44,7 @@ class Preset:
     license: str = ""
     origin: str = ""
     digest: str = ""
-    scores: dict = dataclasses.field(default_factory=dict)
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)
     grown_from: str | None = None
     builder: str = ""
 
@@ -50,7 +54,7 @@ REGISTRY = {
     for preset in (
         Preset(
             name="vgg16_gru_flickr8k",
-            description="VGG16 at 7 x 7 places and a GRU decoder, trained on Flickr8k.",
+            description="VGG16 with 7 x 7 locations and a GRU decoder, trained on Flickr8k.",
             parameters=20_994_861,
             megabytes=42.1,
             license="Apache-2.0 AND CC-BY-4.0",
@@ -61,7 +65,7 @@ REGISTRY = {
         ),
         Preset(
             name="vgg19_gru_flickr8k",
-            description="The same captions from a VGG19 that can be trained further.",
+            description="The same captions from a VGG19, to be trained further.",
             parameters=26_304_557,
             license="Apache-2.0 AND CC-BY-4.0",
             origin="VGG19 grown from vgg16_gru_flickr8k by three identity convolutions "
@@ -74,7 +78,7 @@ REGISTRY = {
 }
 
 
-def register_preset(name, location, description="", **details):
+def register_preset(name: str, location: PathLike, description: str = "", **details: Any) -> None:
     """Gives a folder or a Hub handle a short name, for this process.
 
     Args:
@@ -95,13 +99,13 @@ def register_preset(name, location, description="", **details):
     REGISTRY[name] = Preset(name, description, os.fspath(location), **details)
 
 
-def list_presets():
-    """All known presets, the bundled ones first, as a list of `Preset`."""
+def list_presets() -> builtins.list[Preset]:
+    """Returns all known presets, the bundled ones first."""
     return [*REGISTRY.values()]
 
 
-def bundled_presets():
-    """The presets that came with this copy of the package.
+def bundled_presets() -> dict[str, dict[str, Any]]:
+    """Returns the presets that came with this copy of the package.
 
     Returns:
         Dict from name to a dict of the attributes of its `Preset` and `path`, its folder.
@@ -116,15 +120,15 @@ def bundled_presets():
 class _PresetNames:
     """Class attribute that lists the bundled presets when it is read."""
 
-    def __get__(self, instance, owner):
+    def __get__(self, instance: Any, owner: type) -> dict[str, dict[str, Any]]:
         return bundled_presets()
 
 
 preset_names = _PresetNames()
 
 
-def cache_directory():
-    """Where this package keeps what it can make again: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
+def cache_directory() -> pathlib.Path:
+    """Returns the folder of what can be made again: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
     root = os.environ.get("KERAS_SHOWATTEND_CACHE")
     return pathlib.Path(root or "~/.cache/keras_showattend").expanduser()
 

@@ -1,28 +1,37 @@
 """What a preset must not contain: loading one from a stranger runs none of their code.
 
 Keras builds objects from the names in a preset's JSON files, and reads arrays from its
-weights. Both are looked at here before Keras sees them. Keras is not imported.
+weights. Both are checked here before Keras sees them. Keras is not imported.
 """
 
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
+from keras_showattend._install import upgrade_advice
+from keras_showattend._typing import PathLike
 from keras_showattend.presets import files
 from keras_showattend.presets.files import PRESET_FORMAT, REQUIRED_FILES
-from keras_showattend.presets.trust_config import check_config
+from keras_showattend.presets.trust_config import check_config, check_sizes
 
 LARGEST_JSON = 10 * 2**20
 LARGEST_VOCABULARY = 50 * 2**20
 DEEPEST_JSON = 64
+# A list of nothing takes two characters of a file and 56 bytes of memory.
+MOST_CONTAINERS = 200_000
 _MOST_ASSETS = 1000
 # Formats that run code, or may, when the usual tools open them.
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".bin", ".ckpt", ".npz")
 _ARRAY_MAGIC = b"\x93NUMPY"
+# A string, or the rest of a text in which one is not closed; never tried twice.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_AS_SQUARE = str.maketrans("{}", "[]")
 
 
-def check_preset(folder: str | os.PathLike) -> None:
+def check_preset(folder: PathLike) -> None:
     """Refuses a preset folder that is incomplete, newer, or could do harm when loaded.
 
     Args:
@@ -31,8 +40,9 @@ def check_preset(folder: str | os.PathLike) -> None:
     Raises:
         ValueError: if a file is missing or too large; if it is of a newer format; if a
             file is a link out of the folder or a pickle; if a JSON file is not JSON, names
-            a class that does not belong to a captioner, a path or a size beyond reason; if
-            a weights file is not HDF5 or points at other files.
+            a class that does not belong to a captioner, a path, or a size beyond reason or
+            beyond the arrays of the weights file; if a weights file is not HDF5 or points at
+            other files.
     """
     root = pathlib.Path(folder)
     check_small_files(root)
@@ -40,18 +50,47 @@ def check_preset(folder: str | os.PathLike) -> None:
     if missing:
         raise ValueError(
             "A preset folder must hold what `ImageCaptioner.save_to_preset` writes. Save it "
-            f"again, or fetch it whole. Received: '{root}' without {missing}"
+            f"again, or download it whole. Received: '{root}' without {missing}"
         )
     # Here, because `--help` and the check of arguments must not pay for NumPy.
     from keras_showattend.presets.trust_weights import check_weights
 
-    for name in files.WEIGHT_FILES:
+    shapes = [
+        shape
+        for name in files.WEIGHT_FILES
+        if (root / name).is_file()
+        for shape in check_weights(root / name)
+    ]
+    for name in files.CONFIG_FILES:
         if (root / name).is_file():
-            check_weights(root / name)
+            check_sizes(read_json(root / name), shapes, root / name)
 
 
-def check_small_files(folder: str | os.PathLike) -> None:
-    """The part of `check_preset` that needs no weights, so that they need not be fetched.
+def check_loadable(folder: PathLike) -> None:
+    """Checks a folder before it is loaded: `check_preset`, and its digests where it has some.
+
+    Descriptions may be edited by hand. A vocabulary and weights that do not belong together
+    would load, and caption nonsense.
+
+    Args:
+        folder: path of a preset folder.
+
+    Raises:
+        ValueError: see `check_preset`; or if the weights or the vocabulary are not those that
+            were saved.
+    """
+    check_preset(folder)
+    damaged = files.damaged_files(folder, (files.VOCABULARY_FILE, files.MODEL_WEIGHTS_FILE))
+    if damaged:
+        raise ValueError(
+            "The weights and the vocabulary of a preset must have the digests in its "
+            f"`{files.DIGESTS_FILE}`. Copy, download or save the preset again; delete that file "
+            f"if you changed them on purpose. Received: '{folder}' with other {damaged}"
+        )
+
+
+def check_small_files(folder: PathLike) -> None:
+    """Does the part of `check_preset` that needs no weights, before they are downloaded.
 
     Args:
         folder: path of a preset folder, perhaps without its weights.
@@ -78,7 +117,8 @@ def read_json(path: pathlib.Path) -> Any:
     """Reads a JSON file that may have been made to exhaust the reader.
 
     Raises:
-        ValueError: if it is larger than 10 MB, nested deeper than 64, or not JSON.
+        ValueError: if it is larger than 10 MiB, nested deeper than 64, holds more than 200,000
+            lists and objects, or is not JSON.
     """
     size = path.stat().st_size
     if size > LARGEST_JSON:
@@ -88,36 +128,29 @@ def read_json(path: pathlib.Path) -> Any:
         )
     try:
         text = path.read_text(encoding="utf-8")
-        # The parser recurses; a bracket too many would end the process on some systems.
-        if _depth(text) > DEEPEST_JSON:
-            raise ValueError(f"it is nested deeper than {DEEPEST_JSON}")
+        _check_nesting(text)
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            "A JSON file of a preset must hold what `save_to_preset` writes. Save or fetch the "
+            "A JSON file of a preset must hold what `save_to_preset` writes. Save or download the "
             f"preset again. Received: '{path}': {error}"
         ) from error
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+def _check_nesting(text: str) -> None:
+    """Refuses a text before it is parsed: the parser recurses, and could end the process."""
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text)).translate(_AS_SQUARE)
+    if brackets.count("[") > MOST_CONTAINERS:
+        raise ValueError(
+            f"it is nested deeper than {DEEPEST_JSON} levels"
+            if "[" * (DEEPEST_JSON + 1) in brackets
+            else f"it holds more than {MOST_CONTAINERS} lists and objects"
+        )
+    # Each turn takes the innermost level away.
+    for _ in range(DEEPEST_JSON):
+        brackets = brackets.replace("[]", "")
+    if len(brackets) > DEEPEST_JSON:
+        raise ValueError(f"it is nested deeper than {DEEPEST_JSON} levels")
 
 
 def _check_entries(root: pathlib.Path) -> None:
@@ -171,13 +204,13 @@ def _check_metadata(metadata: Any, path: pathlib.Path) -> None:
     version = metadata.get("preset_format", 1) if isinstance(metadata, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise ValueError(
-            "`metadata.json` must be an object whose `preset_format` is an int. Save or fetch "
+            "`metadata.json` must be an object whose `preset_format` is an int. Save or download "
             f"the preset again. Received: '{path}'"
         )
     if version > PRESET_FORMAT:
         raise ValueError(
             f"This version of keras-showattend reads presets up to format {PRESET_FORMAT}. "
-            "Upgrade with `pip install --upgrade keras-showattend`. "
+            f"{upgrade_advice()} "
             f"Received: '{path.parent}' of format {version}"
         )
 
@@ -196,5 +229,5 @@ def _check_vocabulary(path: pathlib.Path) -> None:
     if problem:
         raise ValueError(
             f"A vocabulary must be UTF-8 text of at most {LARGEST_VOCABULARY} bytes. Save or "
-            f"fetch the preset again. Received: '{path}': {problem}"
+            f"download the preset again. Received: '{path}': {problem}"
         )

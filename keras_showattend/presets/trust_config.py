@@ -4,10 +4,20 @@ import math
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 LARGEST_INTEGER = 10**7
-LARGEST_SHAPE = 10**9
+# Numbers of an image or a feature map: 400 MB in float32.
+LARGEST_SHAPE = 10**8
+# Sizes up to this one are not looked for among the arrays: kernels, strides, images, groups.
+LARGEST_UNCHECKED_SIZE = 1024
+MOST_OBJECTS = 10_000
+# Of images, feature maps and captions, not of weights.
+_SHAPE_KEY = re.compile(r"(\w+_)?(shape|size|height|width|length)")
+_KERNEL_KEYS = ("kernel_size",)
+# Of this package's decoder; each is a dimension of some array whatever its value.
+_DECODER_SIZES = ("vocabulary_size", "embedding_dim", "hidden_dim", "attention_dim")
 
 
 def _names(text: str) -> frozenset[str]:
@@ -89,6 +99,55 @@ def check_config(config: Any, path: pathlib.Path) -> None:
     if not isinstance(config, dict) or "class_name" not in config:
         raise _refusal("must describe a Keras object", path, config)
     _check_value(config, path)
+
+
+def check_sizes(
+    config: dict[str, Any], shapes: Sequence[tuple[int, ...]], path: pathlib.Path
+) -> None:
+    """Refuses a description of arrays that the weights file does not hold.
+
+    Building a layer takes the memory of its weights. A size in the description must be a
+    dimension of an array that is stored, and the description may not have many more layers
+    than there are arrays.
+
+    Args:
+        config: what a JSON file holds, after `check_config`.
+        shapes: shapes of all arrays in the weights file.
+        path: path of the JSON file, for the message.
+
+    Raises:
+        ValueError: for a size or a number of layers beyond the weights file's.
+    """
+    dimensions = {length for shape in shapes for length in shape}
+    sizes, num_objects = _sizes(config)
+    for key, size in sizes:
+        is_decoder_size = key in _DECODER_SIZES
+        if (is_decoder_size or size > LARGEST_UNCHECKED_SIZE) and size not in dimensions:
+            raise ValueError(
+                "The weights could not be loaded: each size in a preset's description must be a "
+                "dimension of an array in its weights file. Save or download the preset again. "
+                f"Received: {key}={size} in '{path}'"
+            )
+    if num_objects > MOST_OBJECTS:
+        raise _refusal(f"must hold at most {MOST_OBJECTS} objects", path, num_objects)
+
+
+def _sizes(config: dict[str, Any]) -> tuple[list[tuple[str, int]], int]:
+    """Returns the sizes with their keys, and the number of serialized objects."""
+    sizes: list[tuple[str, int]] = []
+    num_objects, values = 0, [("", config)]
+    while values:
+        key, value = values.pop()
+        if isinstance(value, dict):
+            num_objects += "class_name" in value
+            values += [(name, v) for name, v in value.items() if name != "build_config"]
+        elif isinstance(value, list):
+            values += [(key, item) for item in value]
+        elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            is_weight_size = key in (*_DECODER_SIZES, *_KERNEL_KEYS)
+            if is_weight_size or not (key == "seed" or _SHAPE_KEY.fullmatch(key)):
+                sizes.append((key, value))
+    return sizes, num_objects
 
 
 def _check_value(value: Any, path: pathlib.Path, key: str = "") -> None:

@@ -10,11 +10,14 @@ _NUMBER_KINDS = "fiub"
 _OPAQUE_BYTES = (1, 2)
 
 
-def check_weights(path: pathlib.Path) -> None:
+def check_weights(path: pathlib.Path) -> list[tuple[int, ...]]:
     """Refuses an HDF5 file that points at other files or unpacks to more than its size.
 
     Args:
         path: path of a `.weights.h5` file.
+
+    Returns:
+        The shapes of all its arrays.
 
     Raises:
         ValueError: if the file is not HDF5; if it has a link to another file or another
@@ -25,7 +28,7 @@ def check_weights(path: pathlib.Path) -> None:
         raise _refusal("must be an HDF5 file", path, "another format, or a damaged file")
     try:
         with h5py.File(path, "r") as file:
-            declared = _check_groups(file, path)
+            declared, shapes = _check_groups(file, path)
     except (OSError, RuntimeError, KeyError) as error:
         raise _refusal("must be a whole HDF5 file", path, str(error)[:200]) from error
     size = path.stat().st_size
@@ -33,11 +36,13 @@ def check_weights(path: pathlib.Path) -> None:
         raise _refusal(
             "must store its arrays in full", path, f"{declared} bytes declared in {size}"
         )
+    return shapes
 
 
-def _check_groups(file: h5py.File, path: pathlib.Path) -> int:
-    """Walks all groups once, and returns the bytes that the arrays declare."""
+def _check_groups(file: h5py.File, path: pathlib.Path) -> tuple[int, list[tuple[int, ...]]]:
+    """Walks all groups once; returns the bytes that the arrays declare, and their shapes."""
     declared = seen = 0
+    shapes = []
     groups, visited = [file["/"]], set()
     while groups:
         group = groups.pop()
@@ -57,9 +62,10 @@ def _check_groups(file: h5py.File, path: pathlib.Path) -> int:
                 groups.append(item)
             elif isinstance(item, h5py.Dataset):
                 declared += _check_array(item, path)
+                shapes.append(item.shape or ())
             else:
                 raise _refusal("must hold only arrays", path, f"{item.name}")
-    return declared
+    return declared, shapes
 
 
 def _check_array(item: h5py.Dataset, path: pathlib.Path) -> int:
@@ -80,6 +86,6 @@ def _check_array(item: h5py.Dataset, path: pathlib.Path) -> int:
 
 def _refusal(rule: str, path: pathlib.Path, received: str) -> ValueError:
     return ValueError(
-        f"A weights file {rule}. Fetch or save the preset again, and do not load a stranger's. "
+        f"A weights file {rule}. Download or save the preset again, and do not load a stranger's. "
         f"Received: '{path}': {received}"
     )

@@ -1,4 +1,4 @@
-"""Whole runs of training: a `Recipe` for each stage, one after the other, resumable."""
+"""Whole trainings: a `Recipe` a stage, run one after the other and resumed where they stopped."""
 
 from keras_showattend._lazy import lazy_names
 

@@ -1,83 +1,68 @@
-"""One stage of a run: its recipe, the callbacks that keep its state, and its best weights."""
+"""One stage of a training: a recipe, the callbacks that keep its state, the best weights."""
 
-from __future__ import annotations
-
-import dataclasses
 import datetime
 import json
-import pathlib
-from typing import Any
 
 import keras
 
-from keras_showattend._files import write_text
-from keras_showattend.data.caption_dataset import CaptionDataset
-from keras_showattend.data.features import FeatureCache
-from keras_showattend.layers import ImageEncoder
 from keras_showattend.models.captioner import ImageCaptioner
-from keras_showattend.recipes.backup import Backup
-from keras_showattend.recipes.recipe import Recipe
-from keras_showattend.recipes.time_left import TimeLeft
 from keras_showattend.training.caption_scores import CaptionScores
 from keras_showattend.training.distillation import Distillation
 from keras_showattend.training.self_critical import SelfCritical
-from keras_showattend.training.training_batches import BatchSettings, dataset_batches
-from keras_showattend.training.weights_file import set_aside, weights_problem
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What all stages of a run share; see `train_captioner`.
-
-    Attributes:
-        dataset: `CaptionDataset` to learn from, whose images can be read.
-        validation_data: `CaptionDataset` that chooses the best epoch, likewise.
-        teacher: a captioner to learn from, or None.
-        feature_cache: folder of the feature cache, or `"auto"`.
-        patience: epochs without a better CIDEr after which a stage stops, or None.
-        verbose: as for `keras.Model.fit`.
-    """
-
-    dataset: CaptionDataset
-    validation_data: CaptionDataset
-    teacher: Any = None
-    feature_cache: Any = "auto"
-    patience: int | None = None
-    verbose: Any = "auto"
+from keras_showattend.training.training_batches import training_batches
 
 
 def train_stage(
-    run: Run, captioner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path
-) -> dict[str, Any]:
+    captioner,
+    dataset,
+    validation_data,
+    recipe,
+    folder,
+    *,
+    teacher=None,
+    feature_cache="auto",
+    patience=None,
+    verbose="auto",
+):
     """Trains a captioner by one recipe, or loads what an earlier run has made of it.
 
     Args:
-        run: a `Run`.
-        captioner: the `ImageCaptioner` to start from. It ends with the best weights, its
+        captioner: the `ImageCaptioner` to go on from; it ends with the best weights, its
             encoder frozen.
-        recipe: a `Recipe` that has passed `check_stage`. Its architecture is not used.
-        folder: path for the state of an unfinished stage and the weights of a finished one.
+        dataset, validation_data: `CaptionDataset` to learn from and to choose by.
+        recipe: a `Recipe`; its architecture has been used already.
+        folder: path where the state of an unfinished stage, and the weights of a finished
+            one, are kept.
+        teacher, feature_cache, patience, verbose: see `train_captioner`.
 
     Returns:
-        Dict that JSON can hold: `recipe`, `date`, `best_epoch`, `validation_cider` and
-        `validation_distinct`, the share of different captions.
+        Dict that JSON can hold: `recipe`, `date`, `best_epoch`, `validation_cider`.
     """
     done, best = folder / "done.json", folder / "best.weights.h5"
     learner = _learner(captioner, recipe)
-    record = _finished(done, best)
-    if record is not None:
+    if done.exists():
         learner.backbone.load_weights(best)
+        record = json.loads(done.read_text())
     else:
         keras.utils.set_random_seed(recipe.seed)
-        scores = _fit(run, learner, recipe, folder)
+        scores = _fit(
+            learner,
+            dataset,
+            validation_data,
+            recipe,
+            folder,
+            teacher=teacher,
+            feature_cache=feature_cache,
+            patience=patience,
+            verbose=verbose,
+        )
         record = {
             "recipe": recipe.to_dict(),
             "date": datetime.date.today().isoformat(),
             "best_epoch": scores.best_epoch,
             "validation_cider": float(scores.best),
-            "validation_distinct": scores.best_distinct,
         }
-        write_text(done, json.dumps(record))
+        done.write_text(json.dumps(record))
     if learner is not captioner:
         captioner.backbone.set_weights(learner.backbone.get_weights())
     captioner.backbone.image_encoder.trainable = False
@@ -85,8 +70,8 @@ def train_stage(
     return record
 
 
-def check_stage(captioner: ImageCaptioner, recipe: Recipe, teacher: Any = None) -> None:
-    """Refuses a recipe that its captioner cannot run, before any stage runs.
+def check_stage(captioner, recipe, teacher=None):
+    """Refuses a recipe that its captioner cannot run, before the stages ahead of it are.
 
     Args:
         captioner: an `ImageCaptioner`.
@@ -114,33 +99,7 @@ def check_stage(captioner: ImageCaptioner, recipe: Recipe, teacher: Any = None) 
         )
 
 
-def stage_cache(captioner: ImageCaptioner, recipe: Recipe, feature_cache: Any) -> FeatureCache:
-    """Returns the cache of what is frozen in a captioner, in the recipe's precision.
-
-    Args:
-        captioner: an `ImageCaptioner`.
-        recipe: a `Recipe`.
-        feature_cache: folder, or `"auto"`.
-    """
-    folder = None if feature_cache == "auto" else feature_cache
-    return captioner.feature_cache(folder, dtype=recipe.feature_dtype)
-
-
-def _finished(done: pathlib.Path, best: pathlib.Path) -> dict[str, Any] | None:
-    """Reads the record of a stage that has ended, or None if it has to be run."""
-    if not done.exists():
-        return None
-    problem = weights_problem(best)
-    if problem is None:
-        try:
-            return dict(json.loads(done.read_text()))
-        except ValueError as error:
-            problem = f"its record is damaged ({error})"
-    set_aside(problem, best, done)
-    return None
-
-
-def _self_critical(recipe: Recipe) -> SelfCritical | None:
+def _self_critical(recipe):
     if not recipe.self_critical_samples:
         return None
     return SelfCritical(
@@ -148,7 +107,7 @@ def _self_critical(recipe: Recipe) -> SelfCritical | None:
     )
 
 
-def _distillation(recipe: Recipe, teacher: Any) -> Distillation | None:
+def _distillation(recipe, teacher):
     if not recipe.distillation_weight:
         return None
     if teacher is None:
@@ -159,11 +118,11 @@ def _distillation(recipe: Recipe, teacher: Any) -> Distillation | None:
     return Distillation(teacher, recipe.distillation_weight)
 
 
-def _learner(captioner: ImageCaptioner, recipe: Recipe) -> ImageCaptioner:
-    """Returns the captioner itself, or a copy that learns in the recipe's precision."""
+def _learner(captioner, recipe):
+    """The captioner itself, or a copy that learns in the recipe's precision."""
     backbone = captioner.backbone
     encoder = backbone.image_encoder
-    # Its features are computed once, so it stays as it is even if its weights are random.
+    # Features are computed once, so the encoder stays as it is even without weights.
     encoder.trainable = False
     decoder_dtype = keras.dtype_policies.get(recipe.decoder_dtype)
     if not recipe.unfreeze_after and decoder_dtype == backbone.dtype_policy:
@@ -176,83 +135,82 @@ def _learner(captioner: ImageCaptioner, recipe: Recipe) -> ImageCaptioner:
     )
 
 
-def _fit(run: Run, learner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path) -> CaptionScores:
-    cache = stage_cache(learner, recipe, run.feature_cache)
+def _fit(
+    learner,
+    dataset,
+    validation_data,
+    recipe,
+    folder,
+    *,
+    teacher,
+    feature_cache,
+    patience,
+    verbose,
+):
+    cache = learner.feature_cache(
+        None if feature_cache == "auto" else feature_cache, dtype=recipe.feature_dtype
+    )
     self_critical = _self_critical(recipe)
-    settings = BatchSettings(
-        batch_size=recipe.batch_size,
+    batches = training_batches(
+        learner,
+        dataset,
+        self_critical=self_critical,
         feature_cache=cache,
+        batch_size=recipe.batch_size,
         random_flip=recipe.random_flip,
         random_window=recipe.random_window,
         seed=recipe.seed,
     )
-    batches = dataset_batches(learner, run.dataset, settings, self_critical)
     learner.compile(
         optimizer=_optimizer(recipe, len(batches), learner.backbone.image_encoder),
         label_smoothing=recipe.label_smoothing,
         doubly_stochastic_weight=recipe.doubly_stochastic_weight,
         scheduled_sampling=recipe.scheduled_sampling,
-        distillation=_distillation(recipe, run.teacher),
+        distillation=_distillation(recipe, teacher),
         self_critical=self_critical,
     )
     scores = CaptionScores(
-        run.validation_data,
+        validation_data,
         filepath=folder / "best.weights.h5",
-        patience=run.patience,
+        patience=patience,
         feature_cache=cache,
         num_beams=recipe.num_beams,
         length_penalty=recipe.length_penalty,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    log = _epoch_log(folder / "epochs.csv")
-    backup = Backup(folder / "backup")
-    # A resumed run has the order of its present epoch, and not that of the first.
+    log = keras.callbacks.CSVLogger(folder / "epochs.csv", append=True)
+    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True)
+    # A resumed training goes on with the order of its epoch and not with that of the first.
     order = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
     )
     if recipe.ema_momentum:
-        # The backup comes before the average replaces the weights, and the scores after.
-        average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-        callbacks = [backup, average, scores, log, order]
+        # The backup comes before the average takes the weights' place, and the scores after.
+        callbacks = [backup, keras.callbacks.SwapEMAWeights(swap_on_epoch=True), scores, log, order]
     else:
-        # An epoch counts as finished when its scores are known.
+        # An epoch counts as done when its scores are known.
         callbacks = [scores, log, backup, order]
-    if run.verbose != 0:
-        callbacks.append(TimeLeft(recipe.epochs, len(batches)))
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         learner.fit(
             batches,
             epochs=recipe.epochs,
             callbacks=callbacks,
-            # Where scores are undefined, the loss of these images chooses the epoch.
-            validation_data=None if scores.is_defined or self_critical else run.validation_data,
-            # For the teacher and the validation data; the batches have their features.
+            # A teacher's, in the same precision; the batches have theirs.
             feature_cache=cache,
-            verbose=run.verbose,
+            verbose=verbose,
         )
     finally:
         if log.csv_file is not None:
-            # Keras closes it only if training was not interrupted.
+            # Keras closes it only after a training that was not interrupted.
             log.csv_file.close()
     return scores
 
 
-def _epoch_log(path: pathlib.Path) -> keras.callbacks.CSVLogger:
-    """Makes the callback that appends to a log, without a last line that a kill cut off."""
-    if path.exists():
-        whole, newline, rest = path.read_text().rpartition("\n")
-        if rest:
-            write_text(path, whole + newline)
-    return keras.callbacks.CSVLogger(path, append=True)
-
-
-def _optimizer(
-    recipe: Recipe, steps_per_epoch: int, image_encoder: ImageEncoder
-) -> keras.optimizers.Optimizer:
+def _optimizer(recipe, steps_per_epoch, image_encoder):
     warmup = int(recipe.warmup_epochs * steps_per_epoch)
     average = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
 
-    def adam(learning_rate: float) -> keras.optimizers.Optimizer:
+    def adam(learning_rate):
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else learning_rate,
             max(1, recipe.epochs * steps_per_epoch - warmup),

@@ -7,7 +7,7 @@ import huggingface_hub
 import pytest
 
 from keras_showattend.hub import model_card
-from keras_showattend.hub.card_text import GENERATED
+from keras_showattend.hub.card import GENERATED
 
 pytest_plugins = ["hub_fixtures"]
 
@@ -51,7 +51,7 @@ def test_metadata_survives_the_files_of_huggingface_hub(preset, tmp_path):
 
 def test_text(preset):
     text = parse(model_card(preset, "alice/tiny", EVALUATION, limits="Only dogs.")).text
-    assert "| BLEU-4 | 0.2513 |" in text
+    assert "| BLEU-4 | 25.1 |" in text
     assert text.count("CIDEr-D |") == 1
     assert "Flickr8k, test split" in text
     assert "Only dogs." in text
@@ -127,7 +127,7 @@ def test_generated_text_is_written_anew(preset):
     (preset / "README.md").write_text(model_card(preset, "alice/tiny", EVALUATION))
     text = model_card(preset, "alice/tiny", {"bleu_4": 0.3})
     assert text.count(GENERATED) == 1
-    assert "| BLEU-4 | 0.3000 |" in text
+    assert "| BLEU-4 | 30.0 |" in text
     assert "0.2513" not in text
 
 

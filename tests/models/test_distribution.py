@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 SCRIPT = """
 import json
 import keras

@@ -26,8 +26,6 @@ from keras_showattend import (
 from keras_showattend.explain import Calibration
 from keras_showattend.training import SelfCritical
 
-pytestmark = pytest.mark.slow
-
 PACKAGE = pathlib.Path(keras_showattend.__file__).parent
 COUNT = 3
 CAPTIONS = ["a red dog runs", "a big cat sits on grass", "grass"]
@@ -65,6 +63,7 @@ def test_files(folder):
     assert names == {
         "assets/tokenizer/vocabulary.txt",
         "config.json",
+        "digests.json",
         "image_converter.json",
         "metadata.json",
         "model.weights.h5",

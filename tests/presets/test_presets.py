@@ -168,6 +168,10 @@ def test_damaged_weights(folder):
 def test_the_wrong_number_of_words(folder):
     path = folder / "assets" / "tokenizer" / "vocabulary.txt"
     path.write_text("dog\ncat\n")
+    with pytest.raises(ValueError, match=r"the digests in its .* with other \['assets/tokenizer"):
+        ImageCaptioner.from_preset(folder)
+    # Made by hand, on purpose.
+    (folder / "digests.json").unlink()
     with pytest.raises(ValueError, match="must begin with the special tokens"):
         ImageCaptioner.from_preset(folder)
 

@@ -48,9 +48,12 @@ def saved_captioner(tiny_captioner, tmp_path_factory):
     """A captioner and the folder it was saved to."""
     import keras
 
+    from keras_showattend.presets import Provenance
+
     # The same words at every run, whichever test asks first.
     keras.utils.set_random_seed(7)
     captioner = tiny_captioner()
+    captioner.provenance = Provenance(license="Apache-2.0")
     folder = tmp_path_factory.mktemp("preset") / "tiny"
     with warnings.catch_warnings():
         # Keras on TensorFlow copies variables in a way that numpy 2 will not take one day.
