@@ -20,9 +20,10 @@ import numpy as np
 from captioning import PRECISIONS, bare_encoder, captioner_in
 from timing import interleave, ratios, table, write_json
 
-from keras_showattend.cli.caption import COLUMNS, RowMaker, write_captions
+from keras_showattend.cli.caption import write_captions
 from keras_showattend.cli.caption_file import CaptionFile
-from keras_showattend.cli.caption_rows import JsonLines
+from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
+from keras_showattend.cli.row_formats import JsonLines
 from keras_showattend.preprocessing.images import find_images
 
 BATCH_SIZES = (16, 32)

@@ -22,9 +22,10 @@ from keras_showattend import (
     ImageCaptioner,
     create_captioner,
 )
-from keras_showattend.cli.caption import COLUMNS, RowMaker, write_captions
+from keras_showattend.cli.caption import write_captions
 from keras_showattend.cli.caption_file import CaptionFile
-from keras_showattend.cli.caption_rows import JsonLines
+from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
+from keras_showattend.cli.row_formats import JsonLines
 from keras_showattend.preprocessing.images import find_images
 
 MEBIBYTE = 1 << 20

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import pathlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -25,7 +24,7 @@ from keras_showattend.cli.caption_file import (
     check_path,
 )
 from keras_showattend.cli.caption_inputs import check_inputs, describe_left_out, list_inputs
-from keras_showattend.cli.caption_rows import Csv, JsonLines, Row, RowFormat, text_line
+from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
 from keras_showattend.cli.captioners import (
     add_preset_option,
     digest_of,
@@ -37,21 +36,11 @@ from keras_showattend.cli.captioners import (
 )
 from keras_showattend.cli.console import as_message, fraction, positive_int, say
 from keras_showattend.cli.image_options import add_size_limit
+from keras_showattend.cli.row_formats import Csv, JsonLines, Row, RowFormat, text_line
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.engines.check import check_engine
 from keras_showattend.presets.files import CALIBRATION_FILE
 
-COLUMNS = {
-    "path": str,
-    "caption": str,
-    "log_probability": float,
-    "score": float,
-    "confidence": float,
-    "complete": bool,
-    "withheld": bool,
-    "preset": str,
-    "settings": str,
-}
 BATCH_SIZE = 16
 # How many images an engine is shown beforehand.
 SAMPLES = 32
@@ -278,68 +267,6 @@ def _summary(todo: int, skipped: int, counts: Counter[str], seconds: float) -> s
     told = "".join(f"; {count} {what}" for what, count in parts.items() if count)
     captioned = todo - counts["unreadable"]
     return f"captioned {captioned} images at {todo / max(seconds, 1e-9):.1f} images/s{told}"
-
-
-@dataclasses.dataclass(frozen=True)
-class RowMaker:
-    """Makes the rows of one run.
-
-    Attributes:
-        preset, settings: str. The same in every row: which captioner, and how it searched.
-        calibration: function from mean log-probability to confidence, or None.
-        min_confidence: float in 0..1. A caption with less confidence is withheld: its row
-            has an empty one. None for all captions.
-        all_beams: bool. Whether a row holds the other beams, too.
-    """
-
-    preset: str
-    settings: str
-    calibration: Callable[[float], float] | None = None
-    min_confidence: float | None = None
-    all_beams: bool = False
-
-    def row(self, path: str, beams: Sequence[Any]) -> Row:
-        """Makes the row of an image.
-
-        Args:
-            path: the image.
-            beams: its `CaptionHypothesis`, best first.
-        """
-        best = beams[0]
-        confidence = None
-        if self.calibration is not None:
-            confidence = self.calibration(best.log_probability / max(best.num_tokens, 1))
-        withheld = (
-            confidence is not None
-            and self.min_confidence is not None
-            and confidence < self.min_confidence
-        )
-        row = {
-            "path": path,
-            **_beam(best),
-            "confidence": None if confidence is None else round(confidence, 4),
-            "complete": best.complete,
-            "withheld": withheld,
-            "preset": self.preset,
-            "settings": self.settings,
-        }
-        if withheld:
-            row["caption"] = ""
-        if self.all_beams:
-            row["alternatives"] = [_beam(beam) for beam in beams[1:]]
-        return row
-
-    def why_withheld(self, row: Row) -> str:
-        """Says why the caption of a row is empty."""
-        return f"its confidence is {row['confidence']:.2f}, below {self.min_confidence}"
-
-
-def _beam(beam: Any) -> dict[str, Any]:
-    return {
-        "caption": beam.text,
-        "log_probability": round(beam.log_probability, 6),
-        "score": round(beam.score, 6),
-    }
 
 
 def write_captions(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
-from keras_showattend.cli.caption_rows import Row, RowFormat
+from keras_showattend.cli.row_formats import Row, RowFormat
 
 
 class Sink(Protocol):

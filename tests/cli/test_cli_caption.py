@@ -13,7 +13,7 @@ from PIL import Image
 
 from keras_showattend._locks import exclusive
 from keras_showattend.cli import main as cli
-from keras_showattend.cli.caption import COLUMNS
+from keras_showattend.cli.caption_rows import COLUMNS
 from keras_showattend.cli.captioners import digest_of
 from keras_showattend.explain import Calibration
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from keras_showattend.cli.caption_file import CaptionFile
-from keras_showattend.cli.caption_rows import Csv, JsonLines, text_line
+from keras_showattend.cli.row_formats import Csv, JsonLines, text_line
 
 COLUMNS = {"path": str, "caption": str, "score": float}
 FORMATS = [JsonLines(COLUMNS), Csv(COLUMNS)]
