@@ -285,9 +285,9 @@ def test_unknown_names_are_refused(captioner, dataset):
 def test_unreadable_images_are_left_out_and_told(captioner, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"")
     items = [
-        CaptionedImage(tiny_picture(0, 16, 24), ("a dog",), "first"),
+        CaptionedImage(tiny_picture(16, 24, 0), ("a dog",), "first"),
         CaptionedImage(str(tmp_path / "bad.png"), ("a cat",), "second"),
-        CaptionedImage(tiny_picture(1, 16, 24), ("a dog runs",), "third"),
+        CaptionedImage(tiny_picture(16, 24, 1), ("a dog runs",), "third"),
     ]
     with pytest.warns(UserWarning, match="1 of 3 images cannot be read"):
         evaluation = evaluate_captions(captioner, CaptionDataset(items), **FAST)
