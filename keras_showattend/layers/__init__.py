@@ -1,6 +1,6 @@
 """Reusable Keras layers of the captioner; nothing here knows KerasHub.
 
-`ImageEncoder` turns a picture into annotations, `AdditiveAttention` weighs them,
+`ImageEncoder` turns an image into annotations, `AdditiveAttention` weighs them,
 `CaptionDecoderCell` takes one step and `CaptionDecoder` scans it over a caption.
 """
 

@@ -1,7 +1,11 @@
 """Additive attention over the annotations of an image."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_showattend._typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")
@@ -13,7 +17,7 @@ class AdditiveAttention(keras.layers.Layer):
 
     1. `attention_scores = score(tanh(W_a annotations + W_h hidden_state + b))`, `[B, L]`
     2. `attention_weights = softmax(attention_scores)`, `[B, L]`, computed in float32;
-       places where `annotation_mask` is False get weight 0
+       locations where `annotation_mask` is False get weight 0
     3. `context = sum_l attention_weights_l * annotations_l`, `[B, D]`
 
     `W_a annotations` does not depend on the step. Call `project` once for each image
@@ -27,8 +31,8 @@ class AdditiveAttention(keras.layers.Layer):
         hidden_state: float[B, N]. State of the decoder before the step.
         annotations: float[B, L, D].
         projected_annotations: float[B, L, A]; `project(annotations)` if left out.
-        annotation_mask: bool[B, L], False where a place must not be looked at. A row
-            without a single True spreads its weight evenly.
+        annotation_mask: bool[B, L], False at locations to ignore. A row without a single
+            True spreads its weight evenly.
 
     Returns:
         Tuple `(context, attention_weights)`: float[B, D] and float[B, L], in the layer's
@@ -48,7 +52,7 @@ class AdditiveAttention(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, attention_dim, **kwargs):
+    def __init__(self, attention_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(attention_dim, int) or attention_dim < 1:
             raise ValueError(
@@ -66,14 +70,16 @@ class AdditiveAttention(keras.layers.Layer):
             1, use_bias=False, dtype=self.dtype_policy, name="attention_score"
         )
 
-    def build(self, hidden_state_shape, annotations_shape):
+    def build(
+        self, hidden_state_shape: tuple[Any, ...], annotations_shape: tuple[Any, ...]
+    ) -> None:
         """Creates the weights from the shapes `(B, N)` and `(B, L, D)`."""
         self.annotation_projection.build(annotations_shape)
         self.state_projection.build(hidden_state_shape)
         self.score.build((*annotations_shape[:-1], self.attention_dim))
 
-    def project(self, annotations, affine=None):
-        """`W_a annotations + b`, the part of the scores that is the same at every step.
+    def project(self, annotations: Tensor, affine: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Computes `W_a annotations + b`, which is the same at every step.
 
         Args:
             annotations: float[B, L, D].
@@ -91,22 +97,32 @@ class AdditiveAttention(keras.layers.Layer):
         bias = bias + ops.squeeze(ops.matmul(ops.expand_dims(offset, 0), kernel), 0)
         return ops.matmul(annotations, ops.expand_dims(scale, 1) * kernel) + bias
 
-    def call(self, hidden_state, annotations, projected_annotations=None, annotation_mask=None):
+    def call(
+        self,
+        hidden_state: Tensor,
+        annotations: Tensor,
+        projected_annotations: Tensor | None = None,
+        annotation_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Attends; see the class docstring."""
         projected_state = self.state_projection(hidden_state)
         return self.attend(projected_state, annotations, projected_annotations, annotation_mask)
 
     def attend(
-        self, projected_state, annotations, projected_annotations=None, annotation_mask=None
-    ):
-        """Attends with a state that is projected already.
+        self,
+        projected_state: Tensor,
+        annotations: Tensor,
+        projected_annotations: Tensor | None = None,
+        annotation_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Attends with a projected state.
 
         Args:
             projected_state: float[B, A]. `W_h hidden_state`.
             annotations, projected_annotations, annotation_mask: as for a call.
 
         Returns:
-            As a call.
+            `(context, attention_weights)`; see the class docstring.
         """
         if projected_annotations is None:
             projected_annotations = self.project(annotations)
@@ -115,7 +131,7 @@ class AdditiveAttention(keras.layers.Layer):
         # gradient of TensorFlow's product of ranks 3 and 2.
         scores = self.score(ops.reshape(meeting, (-1, self.attention_dim)))
         scores = ops.reshape(scores, (-1, ops.shape(meeting)[1]))
-        # Half precision has too few digits for a softmax over hundreds of places.
+        # Half precision has too few digits for a softmax over hundreds of locations.
         scores = ops.cast(scores, "float32")
         if annotation_mask is not None:
             scores = ops.where(ops.cast(annotation_mask, "bool"), scores, -1e9)
@@ -123,11 +139,13 @@ class AdditiveAttention(keras.layers.Layer):
         context = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), annotations), axis=1)
         return context, weights
 
-    def compute_output_shape(self, hidden_state_shape, annotations_shape):
+    def compute_output_shape(
+        self, hidden_state_shape: tuple[Any, ...], annotations_shape: tuple[Any, ...]
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Shapes of `(context, attention_weights)`."""
         batch, locations, depth = annotations_shape
         return (batch, depth), (batch, locations)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that rebuild the layer."""
         return {**super().get_config(), "attention_dim": self.attention_dim}

@@ -1,8 +1,12 @@
-"""The caption decoder: the cell scanned over a caption, and its words' logits."""
+"""The caption decoder: the cell scanned over a caption, and the logits of its tokens."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_showattend._typing import Tensor
 from keras_showattend.layers.decoder_cell import CaptionDecoderCell
 from keras_showattend.layers.time_scan import products_of, scan_time
 
@@ -14,9 +18,9 @@ class CaptionDecoder(keras.layers.Layer):
     """Recurrent caption decoder with attention, after "Show, Attend and Tell".
 
     Source: Xu et al. 2015 (arXiv 1502.03044), section 3.1.2. Training (`call`, teacher
-    forcing over a whole caption) and generation (`begin`, then `step` a word at a time)
-    run the same `CaptionDecoderCell` and the same output layers, so a caption's
-    log-probability is the same number on both ways.
+    forcing over a whole caption) and generation (`begin`, then `step` for each token) run
+    the same `CaptionDecoderCell` and the same output layers, so both give a caption the
+    same log-probability.
 
     Args:
         vocabulary_size: int. Number V of tokens, special ones included.
@@ -29,26 +33,27 @@ class CaptionDecoder(keras.layers.Layer):
             7; False: `Dense(V)(Dense(N)(h))`, the well-known tutorial's. Defaults to True.
         initial_state: `"mean"`: tanh of a dense layer on the mean annotation (the
             paper's); `"zeros"`: the tutorial's. Defaults to `"mean"`.
-        normalize_annotations: bool. Layer normalisation (Ba et al. 2016) of each
-            annotation before anything else; VGG's are unscaled. Defaults to True.
-        tie_embeddings: bool. Whether the token embeddings are the vocabulary's projection,
-            too (Press and Wolf 2017, arXiv 1608.05859), which then has no bias. Defaults
-            to False.
-        dropout: float in [0, 1). Share of units dropped from the token embeddings and
+        normalize_annotations: bool. Whether each annotation goes through layer
+            normalization (Ba et al. 2016, arXiv 1607.06450) first; those of VGG vary
+            widely in scale. Defaults to True.
+        tie_embeddings: bool. Whether the output layer shares the weights of the token
+            embeddings (Press and Wolf 2017, arXiv 1608.05859); it then has no bias.
+            Defaults to False.
+        dropout: float in [0, 1). Fraction of units dropped from the token embeddings and
             before the logits, in training only. Defaults to 0.4.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
-        token_ids: int32[B, T]. The words so far; the first is the start token.
+        token_ids: int32[B, T]. The tokens so far; the first is the start token.
         annotations: float[B, L, D]. From an `ImageEncoder`.
-        annotation_mask: bool[B, L], False where a place must not be looked at.
-        image_index: int32[B] or None. Which of I images each caption is of; annotations and
-            mask are then [I, ...], and what depends on the image alone is computed once
-            for all of its captions.
+        annotation_mask: bool[B, L], False at locations to ignore.
+        image_index: int32[B] or None. Which of I images each caption describes;
+            annotations and mask are then [I, ...], and what depends on the image alone is
+            computed once for all of its captions.
         training: bool. Whether dropout is applied.
 
     Returns:
-        Dict with `logits` float[B, T, V], before the softmax, for the word that follows
+        Dict with `logits` float32[B, T, V], before the softmax, of the token that follows
         each token, and `attention_weights` float[B, T, L].
 
     Raises:
@@ -59,19 +64,19 @@ class CaptionDecoder(keras.layers.Layer):
 
     def __init__(
         self,
-        vocabulary_size,
-        embedding_dim=512,
-        hidden_dim=512,
-        attention_dim=512,
-        cell="gru",
-        context_gate=True,
-        deep_output=True,
-        initial_state="mean",
-        normalize_annotations=True,
-        tie_embeddings=False,
-        dropout=0.4,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        embedding_dim: int = 512,
+        hidden_dim: int = 512,
+        attention_dim: int = 512,
+        cell: str = "gru",
+        context_gate: bool = True,
+        deep_output: bool = True,
+        initial_state: str = "mean",
+        normalize_annotations: bool = True,
+        tie_embeddings: bool = False,
+        dropout: float = 0.4,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         for key, value in (("vocabulary_size", vocabulary_size), ("embedding_dim", embedding_dim)):
             if not isinstance(value, int) or value < 1:
@@ -98,7 +103,7 @@ class CaptionDecoder(keras.layers.Layer):
         self.tie_embeddings = tie_embeddings
         self.dropout = dropout
 
-        def dense(units, name, **dense_kwargs):
+        def dense(units: int, name: str, **dense_kwargs: Any) -> keras.layers.Dense:
             return keras.layers.Dense(units, dtype=self.dtype_policy, name=name, **dense_kwargs)
 
         self.annotation_norm = (
@@ -133,7 +138,7 @@ class CaptionDecoder(keras.layers.Layer):
             None if tie_embeddings else dense(vocabulary_size, "vocabulary_output")
         )
 
-    def build(self, token_ids_shape, annotations_shape):
+    def build(self, token_ids_shape: tuple[Any, ...], annotations_shape: tuple[Any, ...]) -> None:
         """Creates the weights from the shapes `(B, T)` and `(B, L, D)`."""
         batch, _, depth = annotations_shape
         hidden_shape = (batch, self.cell.hidden_dim)
@@ -150,8 +155,10 @@ class CaptionDecoder(keras.layers.Layer):
         if self.vocabulary_output is not None:
             self.vocabulary_output.build((batch, self.hidden_output.units))
 
-    def begin(self, annotations, annotation_mask=None):
-        """What an image fixes once for all steps of its caption.
+    def begin(
+        self, annotations: Tensor, annotation_mask: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Computes what depends on the image alone, once for all steps of its caption.
 
         Args:
             annotations: float[B, L, D].
@@ -161,7 +168,7 @@ class CaptionDecoder(keras.layers.Layer):
             Tuple `(memory, states)`: `memory` is the dict of arguments with which every
             step calls the cell (`annotations` float[B, L, D], `projected_annotations`
             float[B, L, A] and, where given, `annotation_mask`); `states` is the list of
-            float[B, N] before the first word.
+            float[B, N] before the first token.
         """
         annotations = ops.cast(annotations, self.compute_dtype)
         if self.annotation_norm is not None:
@@ -187,11 +194,13 @@ class CaptionDecoder(keras.layers.Layer):
             states = [zeros] * self.cell.num_states
         return memory, states
 
-    def step(self, token_ids, states, memory):
-        """One word of generation.
+    def step(
+        self, token_ids: Tensor, states: Sequence[Tensor], memory: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Takes one step of generation.
 
         Args:
-            token_ids: int32[B]. The previous words.
+            token_ids: int32[B]. The previous tokens.
             states: list of float[B, N].
             memory: dict from `begin`.
 
@@ -209,12 +218,19 @@ class CaptionDecoder(keras.layers.Layer):
         )
         return self._logits(embedding, hidden_state, context), attention_weights, states
 
-    def call(self, token_ids, annotations, annotation_mask=None, image_index=None, training=None):
-        """Teacher forcing over whole captions; see the class docstring."""
+    def call(
+        self,
+        token_ids: Tensor,
+        annotations: Tensor,
+        annotation_mask: Tensor | None = None,
+        image_index: Tensor | None = None,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
+        """Decodes whole captions with teacher forcing; see the class docstring."""
         memory, states = self.begin(annotations, annotation_mask)
         if image_index is not None:
-            # Before it trains on PyTorch, Keras tries a model with ones for all inputs; with a
-            # single image there is no index 1.
+            # Before training on PyTorch, Keras runs a model on ones for all inputs; with a
+            # single image, index 1 is out of range.
             image_index = ops.minimum(image_index, ops.shape(states[0])[0] - 1)
             memory, states = keras.tree.map_structure(
                 lambda tensor: ops.take(tensor, image_index, axis=0), (memory, states)
@@ -232,20 +248,22 @@ class CaptionDecoder(keras.layers.Layer):
         logits = self._logits(embeddings, hidden_states, contexts, training)
         return {"logits": logits, "attention_weights": attention_weights}
 
-    def _affine(self):
-        """Scale and offset of the normalised annotations, or None.
+    def _affine(self) -> tuple[Tensor, Tensor] | None:
+        """Returns scale and offset of the normalized annotations, or None.
 
-        They are applied to sums over places and not to each place, so that no gradient by
-        place is wanted while the encoder is frozen.
+        They are applied to sums over locations and not to each location, so that no
+        gradient by location is computed while the encoder is frozen.
         """
         if self.annotation_norm is None:
             return None
-        return tuple(
-            ops.cast(weight, self.compute_dtype)
-            for weight in (self.annotation_norm.gamma, self.annotation_norm.beta)
+        return (
+            ops.cast(self.annotation_norm.gamma, self.compute_dtype),
+            ops.cast(self.annotation_norm.beta, self.compute_dtype),
         )
 
-    def _logits(self, embedding, hidden_state, context, training=None):
+    def _logits(
+        self, embedding: Tensor, hidden_state: Tensor, context: Tensor, training: bool | None = None
+    ) -> Tensor:
         output = self.hidden_output(hidden_state)
         if self.context_output is not None:
             output = embedding + output + self.context_output(context)
@@ -254,13 +272,18 @@ class CaptionDecoder(keras.layers.Layer):
             logits = self.vocabulary_output(output)
         else:
             logits = self.token_embedding(output, reverse=True)
-        # The softmax over thousands of words needs float32 whatever the policy.
+        # A softmax over thousands of tokens needs float32, whatever the policy.
         return ops.cast(logits, "float32")
 
     def compute_output_spec(
-        self, token_ids, annotations, annotation_mask=None, image_index=None, training=None
-    ):
-        """Symbolic outputs, without tracing the loop."""
+        self,
+        token_ids: Tensor,
+        annotations: Tensor,
+        annotation_mask: Tensor | None = None,
+        image_index: Tensor | None = None,
+        training: bool | None = None,
+    ) -> dict[str, keras.KerasTensor]:
+        """Describes the outputs without tracing the loop."""
         batch, length = token_ids.shape
         return {
             "logits": keras.KerasTensor((batch, length, self.vocabulary_size), "float32"),
@@ -269,7 +292,7 @@ class CaptionDecoder(keras.layers.Layer):
             ),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that rebuild the layer."""
         return {
             **super().get_config(),

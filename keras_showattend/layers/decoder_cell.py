@@ -1,8 +1,12 @@
 """One step of the caption decoder: attend, gate, recur."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_showattend._typing import Tensor
 from keras_showattend.layers.additive_attention import AdditiveAttention
 from keras_showattend.layers.time_scan import products_of
 
@@ -33,7 +37,7 @@ class CaptionDecoderCell(keras.layers.Layer):
             `[hidden_state, cell_state]` for an LSTM.
         annotations: float[B, L, D].
         projected_annotations: float[B, L, A]; computed if left out.
-        annotation_mask: bool[B, L], False where a place must not be looked at.
+        annotation_mask: bool[B, L], False at locations to ignore.
 
     Returns:
         Tuple `((hidden_state, context, attention_weights), states)`: float[B, N] the new
@@ -44,7 +48,14 @@ class CaptionDecoderCell(keras.layers.Layer):
             positive int.
     """
 
-    def __init__(self, hidden_dim, attention_dim, cell="gru", context_gate=True, **kwargs):
+    def __init__(
+        self,
+        hidden_dim: int,
+        attention_dim: int,
+        cell: str = "gru",
+        context_gate: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if cell not in CELLS:
             raise ValueError(f"`cell` must be one of {CELLS}. Received: cell={cell!r}")
@@ -73,11 +84,16 @@ class CaptionDecoderCell(keras.layers.Layer):
         )
 
     @property
-    def num_states(self):
+    def num_states(self) -> int:
         """Number of state tensors: 1 for a GRU, 2 for an LSTM."""
         return 1 if self.cell == "gru" else 2
 
-    def build(self, token_embedding_shape, states_shape, annotations_shape):
+    def build(
+        self,
+        token_embedding_shape: tuple[Any, ...],
+        states_shape: Sequence[tuple[Any, ...]],
+        annotations_shape: tuple[Any, ...],
+    ) -> None:
         """Creates the weights from `(B, M)`, a list of `(B, N)` and `(B, L, D)`."""
         batch = annotations_shape[0]
         state_shape = (batch, self.hidden_dim)
@@ -87,8 +103,8 @@ class CaptionDecoderCell(keras.layers.Layer):
         self.embedding_dim = token_embedding_shape[-1]
         self.recurrent.build((batch, self.embedding_dim + annotations_shape[-1]))
 
-    def project(self, token_embedding):
-        """The embedding's part of step 3, which does not wait for the state.
+    def project(self, token_embedding: Tensor) -> Tensor:
+        """Computes the embedding's part of step 3, which does not depend on the state.
 
         Args:
             token_embedding: float[..., M].
@@ -101,31 +117,31 @@ class CaptionDecoderCell(keras.layers.Layer):
         bias = self._weight(self.recurrent.bias)
         return ops.matmul(token_embedding, kernel) + (bias[0] if self.cell == "gru" else bias)
 
-    def kernels(self):
-        """The matrices by which a step multiplies, as `scan_time` takes them.
+    def kernels(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the matrices by which a step multiplies, as `scan_time` takes them.
 
         Returns:
             Tuple of float[N, A] and float[N, G], by which the state is multiplied, and
             float[D, G], by which the context is.
         """
-        # Cut once for all steps: the gradient of a cut has the size of the whole kernel.
+        # Sliced once for all steps: the gradient of a slice has the size of the whole kernel.
         return (
             self._weight(self.attention.state_projection.kernel),
             self._weight(self.recurrent.recurrent_kernel),
             self._weight(self.recurrent.kernel)[self.embedding_dim :],
         )
 
-    def _weight(self, variable):
+    def _weight(self, variable: keras.Variable) -> Tensor:
         return ops.cast(variable, self.compute_dtype)
 
     def call(
         self,
-        token_embedding,
-        states,
-        annotations,
-        projected_annotations=None,
-        annotation_mask=None,
-    ):
+        token_embedding: Tensor,
+        states: Sequence[Tensor],
+        annotations: Tensor,
+        projected_annotations: Tensor | None = None,
+        annotation_mask: Tensor | None = None,
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor]]:
         """Takes one step; see the class docstring."""
         return self.step(
             self.project(token_embedding),
@@ -138,16 +154,16 @@ class CaptionDecoderCell(keras.layers.Layer):
 
     def step(
         self,
-        token_projection,
-        states,
-        annotations,
-        projected_annotations=None,
-        annotation_mask=None,
+        token_projection: Tensor,
+        states: Sequence[Tensor],
+        annotations: Tensor,
+        projected_annotations: Tensor | None = None,
+        annotation_mask: Tensor | None = None,
         *,
-        products,
-        affine=None,
-    ):
-        """Takes one step of many, with what does not depend on the step computed before.
+        products: Sequence[Callable[[Tensor], Tensor]],
+        affine: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], list[Tensor]]:
+        """Takes one step of many, given what does not depend on the step.
 
         Args:
             token_projection: float[B, G]. From `project`.
@@ -157,7 +173,7 @@ class CaptionDecoderCell(keras.layers.Layer):
                 `scale * annotations + offset`; `projected_annotations` must be theirs.
 
         Returns:
-            As a call.
+            As a call; see the class docstring.
         """
         hidden_state = states[0]
         project_state, recur, weigh_context = products
@@ -165,7 +181,7 @@ class CaptionDecoderCell(keras.layers.Layer):
             project_state(hidden_state), annotations, projected_annotations, annotation_mask
         )
         if affine is not None:
-            # Attention weights sum to 1, so that this may wait until after the sum.
+            # Attention weights sum to 1, so scale and offset can be applied after the sum.
             context = affine[0] * context + affine[1]
         if self.gate is not None:
             context = self.gate(hidden_state) * context
@@ -178,7 +194,7 @@ class CaptionDecoderCell(keras.layers.Layer):
             states = _lstm(inputs + recurrent, states[1])
         return (states[0], context, attention_weights), states
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that rebuild the layer."""
         return {
             **super().get_config(),
@@ -189,8 +205,8 @@ class CaptionDecoderCell(keras.layers.Layer):
         }
 
 
-def _gru(inputs, recurrent, hidden_state):
-    """Keras' `GRUCell` after its products: float[B, 3 N] twice, float[B, N]."""
+def _gru(inputs: Tensor, recurrent: Tensor, hidden_state: Tensor) -> Tensor:
+    """Computes Keras' `GRUCell` from its products, float[B, 3 N] twice, and float[B, N]."""
     size = 2 * hidden_state.shape[-1]
     inputs, candidate = ops.split(inputs, [size], axis=-1)
     recurrent, recurrent_candidate = ops.split(recurrent, [size], axis=-1)
@@ -199,8 +215,8 @@ def _gru(inputs, recurrent, hidden_state):
     return update * hidden_state + (1 - update) * candidate
 
 
-def _lstm(gates, cell_state):
-    """Keras' `LSTMCell` after its products: float[B, 4 N], float[B, N]."""
+def _lstm(gates: Tensor, cell_state: Tensor) -> list[Tensor]:
+    """Computes Keras' `LSTMCell` from its products, float[B, 4 N], and float[B, N]."""
     input_gate, forget_gate, candidate, output_gate = ops.split(gates, 4, axis=-1)
     cell_state = ops.sigmoid(forget_gate) * cell_state
     cell_state = cell_state + ops.sigmoid(input_gate) * ops.tanh(candidate)

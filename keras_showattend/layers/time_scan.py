@@ -1,12 +1,21 @@
 """A differentiable loop over the time axis that every backend compiles."""
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_showattend._typing import Tensor
 
-def scan_time(step, states, inputs, kernels=()):
+Product = Callable[[Tensor], Tensor]
+Step = Callable[[Tensor, list[Tensor], Sequence[Product]], tuple[tuple[Tensor, ...], list[Tensor]]]
+
+
+def scan_time(
+    step: Step, states: Sequence[Tensor], inputs: Tensor, kernels: Sequence[Tensor] = ()
+) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """Runs `step` over the second axis of `inputs` and stacks what it returns.
 
     Args:
@@ -16,9 +25,9 @@ def scan_time(step, states, inputs, kernels=()):
         states: list of tensors before the first step.
         inputs: float[B, T, M]; T may be unknown when a TensorFlow graph is traced.
         kernels: matrices float[N, G] by which each step multiplies a float[B, N], by
-            `products` and exactly once each. On TensorFlow their gradient is then one
-            product after the loop: the loop's own would write a matrix of the kernel's
-            size at each step, which takes longer than the multiplication itself.
+            `products` and exactly once each. On TensorFlow, one product after the loop
+            then gives the gradient of each. Inside the loop, a matrix of the kernel's size
+            would be written at each step, which takes longer than the multiplication.
 
     Returns:
         Tuple `(outputs, states)`: every output stacked to `[B, T, ...]`, and the states
@@ -30,19 +39,21 @@ def scan_time(step, states, inputs, kernels=()):
     return tuple(ops.swapaxes(output, 0, 1) for output in outputs), states
 
 
-def products_of(kernels):
-    """For each matrix the function that multiplies by it, as a `step` takes them."""
+def products_of(kernels: Sequence[Tensor]) -> tuple[Product, ...]:
+    """Returns for each matrix the function that multiplies by it, as a `step` takes them."""
     return tuple(functools.partial(_multiply, kernel) for kernel in kernels)
 
 
-def _multiply(kernel, factor):
+def _multiply(kernel: Tensor, factor: Tensor) -> Tensor:
     return ops.matmul(factor, kernel)
 
 
-def _keras_scan(step, states, inputs, kernels):
+def _keras_scan(
+    step: Step, states: list[Tensor], inputs: Tensor, kernels: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     products = products_of(kernels)
 
-    def body(carry, inputs_t):
+    def body(carry: list[Tensor], inputs_t: Tensor) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         outputs_t, new_states = step(inputs_t, carry, products)
         return new_states, outputs_t
 
@@ -50,22 +61,24 @@ def _keras_scan(step, states, inputs, kernels):
     return outputs, states
 
 
-def _tensorflow_scan(step, states, inputs, kernels):
-    # `ops.scan` on TensorFlow demands outputs shaped like the states, and its gradient
-    # does not compile under XLA: both come from the arrays in which it keeps the states.
+def _tensorflow_scan(
+    step: Step, states: list[Tensor], inputs: Tensor, kernels: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+    # `ops.scan` on TensorFlow keeps outputs in arrays made for the states: outputs must have
+    # their shapes, and its gradient does not compile under XLA.
     import tensorflow as tf
 
     length = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
-    # The shapes of the outputs are wanted before the loop; the graph drops this step again.
+    # This step gives the shapes of the outputs; the graph drops it again.
     first, _ = step(inputs[0], states, products_of(kernels))
     late = [_LateGradient(kernel, length, tf.shape(inputs)[1]) for kernel in kernels]
-    # Read from an array: the gradient of `inputs[time]` would be of the size of all inputs.
+    # From an array, because the gradient of `inputs[time]` has the size of all inputs.
     inputs = tf.TensorArray(inputs.dtype, length, element_shape=inputs.shape[1:]).unstack(inputs)
     arrays = tuple(
         tf.TensorArray(output.dtype, size=length, element_shape=output.shape) for output in first
     )
 
-    def body(time, arrays, factors, states):
+    def body(time: Tensor, arrays: Any, factors: Any, states: list[Tensor]) -> tuple[Any, ...]:
         products = [kernel.product(time) for kernel in late]
         outputs_t, states = step(inputs.read(time), states, products)
         arrays = tuple(
@@ -91,23 +104,23 @@ def _tensorflow_scan(step, states, inputs, kernels):
 class _LateGradient:
     """A kernel in a loop of TensorFlow whose gradient is computed after the loop.
 
-    Each product has a zero added to it. The gradients by these zeros come out of the loop
-    together, and one product with all the factors makes the kernel's gradient of them.
+    A zero is added to each product. The gradients with respect to these zeros leave the
+    loop together; one product with all the factors turns them into the kernel's gradient.
     """
 
-    def __init__(self, kernel, length, rows):
+    def __init__(self, kernel: Tensor, length: Any, rows: Any) -> None:
         import tensorflow as tf
 
         self.kernel = tf.stop_gradient(kernel)
-        # Transposed once: a product that transposes takes three times as long.
+        # Once, because a product that transposes takes three times as long.
         self.transposed = tf.transpose(self.kernel)
         self.length = length
-        self.factors = None
+        self.factors: Tensor = None
         size, units = kernel.shape
 
         @tf.custom_gradient
-        def zeros(_):
-            def gradient(upstream):
+        def zeros(_: Tensor) -> tuple[Tensor, Product]:
+            def gradient(upstream: Tensor) -> Tensor:
                 factors = tf.reshape(self.factors, (-1, size))
                 return tf.matmul(factors, tf.reshape(upstream, (-1, units)), transpose_a=True)
 
@@ -116,28 +129,28 @@ class _LateGradient:
         array = tf.TensorArray(kernel.dtype, length, element_shape=(None, units))
         self.zeros = array.unstack(zeros(kernel))
 
-    def empty_factors(self):
+    def empty_factors(self) -> Any:
         import tensorflow as tf
 
         shape = (None, self.kernel.shape[0])
         return tf.TensorArray(self.kernel.dtype, self.length, element_shape=shape)
 
-    def product(self, time):
+    def product(self, time: Tensor) -> "_LateProduct":
         return _LateProduct(self, self.zeros.read(time))
 
 
 class _LateProduct:
-    def __init__(self, late, zero):
+    def __init__(self, late: _LateGradient, zero: Tensor) -> None:
         self.late = late
         self.zero = zero
-        self.factor = None
+        self.factor: Tensor = None
 
-    def __call__(self, factor):
+    def __call__(self, factor: Tensor) -> Tensor:
         import tensorflow as tf
 
         @tf.custom_gradient
-        def multiply(factor, zero):
-            def gradient(upstream):
+        def multiply(factor: Tensor, zero: Tensor) -> tuple[Tensor, Any]:
+            def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
                 return tf.matmul(upstream, self.late.transposed), upstream
 
             return tf.matmul(factor, self.late.kernel) + zero, gradient
