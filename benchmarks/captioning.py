@@ -1,10 +1,10 @@
-"""Time from a file to its caption, against one bare forward pass of the encoder.
+"""Times a file to its caption, compared with one bare forward pass of the encoder.
 
     python benchmarks/captioning.py [PHOTO.jpg] [--precision float32] [--repeats 20]
 
-Baseline: the captioner's own encoder network alone, on an image that is in memory already,
-compiled by the same framework in the same precision. A precision is the encoder's: that of
-`keras-showattend caption --dtype bfloat16`, or of `--engine openvino` for 8-bit integers.
+The baseline is the captioner's own encoder network alone, on an image already in memory, compiled
+by the same framework in the same precision. The precision is the encoder's: float32, that of
+`keras-showattend caption --dtype bfloat16`, or that of `--engine openvino` for 8-bit integers.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main():
         args.repeats,
         settle=1,
     )
-    print(table(f"{keras.backend.backend()}, {args.precision}, one photograph", seconds, bare))
+    print(table(f"{keras.backend.backend()}, {args.precision}, one image", seconds, bare))
     beam_ratio = ratios(seconds, greedy)[beams]
     print(f"5 beams take {beam_ratio:.2f} times as long as greedy search")
     if args.output:
@@ -52,18 +52,18 @@ def main():
 
 
 def captioner_in(precision, preset, photos):
-    """A captioner whose encoder computes in a precision; shown the photos if it must be."""
+    """Returns a captioner whose encoder computes in `precision`, calibrated on the photos."""
     captioner = ImageCaptioner.from_preset(preset)
     if precision == "bfloat16":
         captioner.use_engine("keras", dtype="mixed_bfloat16")
     elif precision == "int8":
-        # How large numbers get is nothing to their speed: one photo will do many times.
+        # The calibration does not change the speed, so one image repeated will do.
         captioner.use_engine("openvino", list(photos) * MIN_SAMPLES)
     return captioner
 
 
 def bare_encoder(captioner):
-    """The encoder alone, compiled: function of float32[B, H, W, 3]."""
+    """Returns the compiled encoder alone, a function of float32[B, H, W, 3]."""
     engine = captioner.generation.search.engine
     if engine is not None:
         return engine

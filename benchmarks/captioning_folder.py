@@ -1,12 +1,11 @@
-"""Photographs of a folder captioned in a second, against bare forward passes of the encoder.
+"""Counts images of a folder captioned a second, compared with bare encoder passes.
 
     python benchmarks/captioning_folder.py FOLDER [--images 96] [--precision float32 bfloat16]
 
-Pictures are read, decoded and captioned, and their rows written to a file, as
-`keras-showattend caption FOLDER --output captions.jsonl` does it, with its defaults (5 beams).
-Baseline: the captioner's own encoder network alone, on as many arrays that are in memory
-already, compiled by the same framework in the same precision, at the batch size that suits it
-best. Nothing is timed before it has been compiled.
+Images are read, decoded and captioned, and rows are written to a file, as `keras-showattend
+caption FOLDER --output captions.jsonl` does with its defaults (5 beams). The baseline is the
+captioner's own encoder network alone, on as many arrays already in memory, compiled by the same
+framework in the same precision, at its best batch size. Compilation is not timed.
 """
 
 import argparse
@@ -31,7 +30,7 @@ BATCH_SIZES = (16, 32)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="holds pictures")
+    parser.add_argument("folder", help="folder of images")
     parser.add_argument("--preset", default="vgg16_gru_flickr8k")
     parser.add_argument(
         "--precision", nargs="+", choices=PRECISIONS, default=["float32", "bfloat16"]
@@ -42,7 +41,7 @@ def main():
     args = parser.parse_args()
     paths = [os.fspath(path) for path in find_images(args.folder)][: args.images]
     if len(paths) < args.images:
-        parser.error(f"FOLDER holds {len(paths)} pictures, fewer than --images {args.images}")
+        parser.error(f"FOLDER holds {len(paths)} images, fewer than --images {args.images}")
 
     with tempfile.TemporaryDirectory() as scratch:
         runs = {}
@@ -50,12 +49,12 @@ def main():
             captioner = captioner_in(precision, args.preset, paths[:1])
             runs[f"bare encoder, {precision}"] = best_encoder(captioner, len(paths))
             runs[f"folder, {precision}"] = folder_run(captioner, paths, scratch)
-        # Two rounds, because batches that come for the second time are compiled anew.
+        # Two rounds, because a batch size is compiled with XLA when it comes for the second time.
         seconds = interleave(runs, args.repeats, warmup=2)
     results = {"seconds": seconds, "images": len(paths)}
     for name, times in seconds.items():
         results[f"images/s, {name}"] = len(paths) / statistics.median(times)
-    title = f"{keras.backend.backend()}, {len(paths)} photographs"
+    title = f"{keras.backend.backend()}, {len(paths)} images"
     print(table(title, seconds, f"bare encoder, {args.precision[0]}"))
     for precision in args.precision:
         speed = 1 / ratios(seconds, f"bare encoder, {precision}")[f"folder, {precision}"]
@@ -70,7 +69,7 @@ def main():
 
 
 def best_encoder(captioner, count):
-    """A function that encodes `count` images in batches of the size that is fastest."""
+    """Returns a function that encodes `count` images at the fastest batch size."""
     encode = bare_encoder(captioner)
 
     def batches(size):
@@ -88,7 +87,7 @@ def best_encoder(captioner, count):
 
 
 def folder_run(captioner, paths, scratch):
-    """A function that captions the pictures into a new file."""
+    """Returns a function that captions the images into a new file."""
 
     def run():
         file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)

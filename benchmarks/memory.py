@@ -1,10 +1,10 @@
-"""Memory while a long stream of photographs is captioned.
+"""Measures memory while a long stream of images is captioned.
 
     python benchmarks/memory.py FOLDER [--images 20000] [--preset NAME] [--every 1000]
 
-The pictures of FOLDER come again and again. Without `--preset` the encoder is one small
-convolution of random weights, so that 20,000 pictures take minutes: reading, decoding, search,
-words and rows are the real ones. A preset shows the same with its own encoder.
+The images of FOLDER repeat. Without `--preset` the encoder is one small convolution with random
+weights, so that 20,000 images take minutes; reading, decoding, search and writing are the real
+ones. A preset shows the same with its own encoder.
 """
 
 import argparse
@@ -33,22 +33,22 @@ MEBIBYTE = 1 << 20
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="holds pictures")
+    parser.add_argument("folder", help="folder of images")
     parser.add_argument("--preset")
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--every", type=int, default=1000, help="pictures between two readings")
+    parser.add_argument("--every", type=int, default=1000, help="images between two readings")
     parser.add_argument("--output", type=pathlib.Path)
     args = parser.parse_args()
 
     captioner = ImageCaptioner.from_preset(args.preset) if args.preset else small_captioner()
-    pictures = itertools.cycle(map(os.fspath, find_images(args.folder)))
-    paths = list(itertools.islice(pictures, args.images))
+    images = itertools.cycle(map(os.fspath, find_images(args.folder)))
+    paths = list(itertools.islice(images, args.images))
     readings = []
 
     def read(count):
         if count % args.every == 0:
             readings.append(resident_memory() / MEBIBYTE)
-            print(f"{count:8} pictures: {readings[-1]:8.1f} MiB", flush=True)
+            print(f"{count:8} images: {readings[-1]:8.1f} MiB", flush=True)
 
     with tempfile.TemporaryDirectory() as scratch:
         file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
@@ -57,15 +57,15 @@ def main():
                 write_captions(captioner, paths, sink, RowMaker("", "")), start=1
             ):
                 read(count)
-    # The first reading is after everything has been compiled.
+    # By the first reading everything has been compiled.
     growth = max(readings) - readings[0]
-    print(f"at most {growth:.1f} MiB more than after the first {args.every} pictures")
+    print(f"at most {growth:.1f} MiB more than after the first {args.every} images")
     if args.output:
         write_json(args.output, {"MiB": readings, "every": args.every, "growth in MiB": growth})
 
 
 def small_captioner():
-    """224 x 224 pixels to 7 x 7 places, 5 beams over 500 words."""
+    """Returns a captioner of 224 x 224 pixels, 7 x 7 locations and 500 words."""
     network = keras.Sequential(
         [keras.Input((224, 224, 3)), keras.layers.Conv2D(32, 32, strides=32, name="patches")]
     )
@@ -82,7 +82,7 @@ def small_captioner():
 
 
 def resident_memory():
-    """Bytes of this process that are in memory; Linux only."""
+    """Returns the resident memory of this process in bytes; Linux only."""
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,4 +1,4 @@
-"""Time the metrics on made-up captions, with pycocoevalcap in the same run where it is installed.
+"""Times the metrics on made-up captions, next to pycocoevalcap where it is installed.
 
 python benchmarks/metrics_speed.py [number of images]
 """
@@ -54,7 +54,7 @@ def main() -> None:
         Rouge().compute_score(truths, candidates)
         Cider().compute_score(truths, candidates)
 
-    theirs = best("pycocoevalcap, tokenized before", judge)
+    theirs = best("pycocoevalcap, tokens given", judge)
     print(
         f"score_captions takes {ours / theirs:.2f} times pycocoevalcap's time, tokenizing included"
     )

@@ -1,4 +1,4 @@
-"""Time to import the package and to start its command, each in a fresh process.
+"""Times the import of the package and the start of its command, each in a fresh process.
 
 python benchmarks/startup.py [--repeats 7]
 """
@@ -13,7 +13,7 @@ import sys
 from timing import interleave, table, write_json
 
 COMMAND = [sys.executable, "-m", "keras_showattend.cli.main"]
-# The difference between two processes would drown in the noise of importing TensorFlow.
+# Measured within one process: the noise of importing TensorFlow exceeds the difference.
 BEYOND = """
 import keras_hub, time
 start = time.perf_counter()
@@ -48,7 +48,7 @@ def main():
 
 
 def run(*command):
-    """What a command prints."""
+    """Returns what a command prints."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return done.stdout

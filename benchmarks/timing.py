@@ -1,4 +1,4 @@
-"""Timing by turns, for benchmarks whose figures are ratios within one run."""
+"""Times functions in turns, for benchmarks whose figures are ratios within one run."""
 
 import importlib.metadata
 import json
@@ -16,15 +16,15 @@ Seconds = Mapping[str, list[float]]
 def interleave(
     runs: Mapping[str, Callable[[], object]], repeats: int, warmup: int = 2, settle: int = 0
 ) -> dict[str, list[float]]:
-    """Times functions by turns, so that a machine that slows down slows all of them.
+    """Times functions in turns, so that a machine that slows down slows all of them.
 
     Args:
         runs: functions by name. Each must return only when its work is done: on JAX take the
             result to NumPy inside.
         repeats: rounds that count.
         warmup: rounds before them, which compile.
-        settle: runs before each that counts. What ran last has its weights in the cache and
-            the others have not: short runs want one of their own before them.
+        settle: runs before each one that counts. The last run leaves its weights in the cache,
+            so short runs need one of their own before them.
 
     Returns:
         Seconds of each round, by name.
@@ -42,9 +42,9 @@ def interleave(
 
 
 def ratios(seconds: Seconds, baseline: str) -> dict[str, float]:
-    """Each run's time as a multiple of the baseline's: the median over rounds.
+    """Returns each run's time as a multiple of the baseline's, the median over rounds.
 
-    Round by round, because rounds differ more than the two runs within one.
+    Ratios are taken within each round, because rounds differ more than two runs within one.
     """
     return {
         name: statistics.median(
@@ -55,7 +55,7 @@ def ratios(seconds: Seconds, baseline: str) -> dict[str, float]:
 
 
 def table(title: str, seconds: Seconds, baseline: str) -> str:
-    """Median times, as multiples of the baseline's and as how many times faster that is."""
+    """Returns a table of median times, their ratios to the baseline and the speed-ups."""
     lines = [title, f"{'':40} {'median':>11} {'time':>8} {'speed':>8}"]
     for name, ratio in ratios(seconds, baseline).items():
         median = 1000 * statistics.median(seconds[name])
@@ -64,7 +64,7 @@ def table(title: str, seconds: Seconds, baseline: str) -> str:
 
 
 def write_json(path: str | pathlib.Path, results: Mapping[str, object]) -> None:
-    """Writes results with what they depend on: versions, backend, cores, command."""
+    """Writes results together with versions, backend, cores and command."""
     packages = ("keras-showattend", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
     context = {
         "command": " ".join(sys.argv),

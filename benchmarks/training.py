@@ -1,18 +1,18 @@
-"""Time of training, against the tutorial's form (`benchmarks/tutorial.py`).
+"""Times training, compared with the tutorial's form (`benchmarks/tutorial.py`).
 
     python benchmarks/training.py epoch step --data FLICKR8K_FOLDER [--output FILE.json]
 
-Embedding 256, state and attention 512, vocabulary 5001, batches of 64 captions, on both sides.
+Both sides: embedding 256, state and attention 512, vocabulary 5001, batches of 64 captions.
 
-- `epoch`: the Flickr8k train split on cached features of 49 places. Rounds take every n-th batch
-  of an epoch ordered by length, and a few of the tutorial's, which are all alike; times a caption
-  are extrapolated to the epoch. Both sides learn from the same words.
-- `step`: one step of 20 words, at 49 and 196 places, and what the first step of a new model takes
-  beyond a later one, which is its compilation.
+- `epoch`: the Flickr8k train split on cached features of 49 locations. Rounds take every n-th
+  batch of an epoch ordered by length, and a few of the tutorial's, which are all alike; the time
+  is extrapolated to the epoch by captions. Both sides train on the same words.
+- `step`: one step of 20 words at 49 and 196 locations, and how much longer the first step of a
+  new model takes than a later one, which is its compilation.
 
-The tutorial runs in a process of its own, on TensorFlow, and by turns with the package, which runs
-on `KERAS_BACKEND`. Features are random: time does not depend on their values. The tutorial's are
-in memory as tensors; the package's are gathered from a memory-mapped file, as in `fit`.
+The tutorial runs in a process of its own on TensorFlow, in turns with the package, which runs on
+`KERAS_BACKEND`. Features are random, because time does not depend on their values. The tutorial's
+are tensors in memory; the package's are gathered from a memory-mapped file, as in `fit`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ BASELINE = "tutorial"
 
 
 class Tutorial:
-    """The baseline, in another process: whatever the backend here, it is on TensorFlow."""
+    """The baseline, in another process, so that it is on TensorFlow whatever the backend here."""
 
     def __init__(self):
         context = multiprocessing.get_context("spawn")
@@ -41,12 +41,12 @@ class Tutorial:
         context.Process(target=_serve, args=(other,), daemon=True).start()
         os.environ["KERAS_BACKEND"] = backend or "tensorflow"
 
-    def new(self, places, words=WORDS):
-        """A new model, not compiled, with a batch to learn."""
-        self._ask("new", places, words)
+    def new(self, locations, words=WORDS):
+        """Makes a new model that is not compiled, and a batch for it."""
+        self._ask("new", locations, words)
 
     def step(self, count=1):
-        """Learns the batch some times over."""
+        """Trains on the batch `count` times."""
         self._ask("step", count)
 
     def _ask(self, *request):
@@ -74,10 +74,10 @@ def _serve(connection):
         connection.send("done")
 
 
-def random_batch(places, words):
-    """float16[B, L, 512] and int32[B, T + 1]."""
+def random_batch(locations, words):
+    """Returns float16[B, L, 512] and int32[B, T + 1]."""
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(BATCH, places, 512)).astype("float16")
+    features = rng.normal(size=(BATCH, locations, 512)).astype("float16")
     return features, rng.integers(1, VOCABULARY, (BATCH, words + 1)).astype("int32")
 
 
@@ -103,12 +103,12 @@ def made_up_tokenizer():
     return CaptionTokenizer.from_captions([" ".join(names)], min_count=1, max_size=VOCABULARY)
 
 
-def step_of(places, dtype="float32", jit_compile=False):
-    """A function that takes one step of a new model."""
+def step_of(locations, dtype="float32", jit_compile=False):
+    """Returns a function that takes one step of a new model."""
     import keras
 
     captioner = new_captioner(made_up_tokenizer(), WORDS, dtype, jit_compile)
-    features, tokens = random_batch(places, WORDS)
+    features, tokens = random_batch(locations, WORDS)
     inputs = {"annotations": features, "token_ids": tokens[:, :-1]}
     inputs["padding_mask"] = np.ones((BATCH, WORDS), bool)
     weight = np.ones((BATCH, WORDS), "float32")
@@ -118,21 +118,21 @@ def step_of(places, dtype="float32", jit_compile=False):
 
 def time_steps(tutorial, args):
     results = {}
-    for places in args.places:
-        tutorial.new(places)
+    for locations in args.locations:
+        tutorial.new(locations)
         runs = {
             BASELINE: tutorial.step,
-            "keras_showattend": step_of(places, args.dtype, args.jit_compile),
+            "keras_showattend": step_of(locations, args.dtype, args.jit_compile),
         }
         first = interleave(runs, 1, warmup=0)
         seconds = interleave(runs, args.repeats, warmup=1)
         compilation = {
             name: [first[name][0] - statistics.median(later)] for name, later in seconds.items()
         }
-        title = f"\none step, {BATCH} captions of {WORDS} words, L = {places}"
+        title = f"\none step, {BATCH} captions of {WORDS} words, L = {locations}"
         print(table(title, seconds, BASELINE))
         print(table("\nthe first step of a new model, less a later one", compilation, BASELINE))
-        results |= {f"step, L = {places}": seconds, f"compilation, L = {places}": compilation}
+        results |= {f"step, L = {locations}": seconds, f"compilation, L = {locations}": compilation}
     return results
 
 
@@ -173,7 +173,7 @@ def time_epoch(tutorial, args):
             dataset, captioner.preprocessor, inputs, args.batch_size, length_step=step
         )
         by_length = np.argsort([batches[i][1].shape[1] for i in range(len(batches))], kind="stable")
-        # Keras wants two lengths at the start to see that they differ; see `CaptionBatches`.
+        # Keras compiles for any length once it has seen two at the start; see `CaptionBatches`.
         indices = list(by_length[args.every // 2 :: args.every])
         indices = [indices[-1], *indices[:-1]]
         sample = Sample(batches, [int(index) for index in indices])
@@ -188,7 +188,7 @@ def time_epoch(tutorial, args):
         )
         words = [int(batches[i][2].sum()) for i in range(len(batches))]
     sampled = [words[index] for index in sample.indices]
-    # By words: a sample has not quite the epoch's mean length.
+    # By words, because the mean length of a sample differs slightly from that of the epoch.
     scale = {BASELINE: len(captions) / (2 * BATCH), "keras_showattend": sum(words) / sum(sampled)}
     seconds = {name: [scale[name] * t for t in times] for name, times in seconds.items()}
     print(
@@ -206,12 +206,19 @@ TIMINGS = {"epoch": time_epoch, "step": time_steps}
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="*", help=f"{', '.join(TIMINGS)}; all by default")
-    parser.add_argument("--data", type=pathlib.Path, help="folder of Flickr8k, for `epoch`")
+    parser.add_argument("--data", type=pathlib.Path, help="folder of Flickr8k, needed by `epoch`")
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--places", type=int, nargs="+", default=[49, 196], help="for `step`")
-    parser.add_argument("--every", type=int, default=16, help="`epoch` takes every n-th batch")
-    parser.add_argument("--batch-size", type=int, default=BATCH, help="of the package's `epoch`")
-    parser.add_argument("--dtype", default="float32", help="policy of the package's decoder")
+    parser.add_argument(
+        "--locations",
+        "--places",
+        type=int,
+        nargs="+",
+        default=[49, 196],
+        help="locations, for `step`",
+    )
+    parser.add_argument("--every", type=int, default=16, help="`epoch` times every n-th batch")
+    parser.add_argument("--batch-size", type=int, default=BATCH, help="of the package in `epoch`")
+    parser.add_argument("--dtype", default="float32", help="dtype policy of the package's decoder")
     parser.add_argument("--jit-compile", action="store_true", help="XLA, or torch.compile")
     parser.add_argument("--output", type=pathlib.Path, help="JSON file")
     args = parser.parse_args()

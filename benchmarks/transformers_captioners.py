@@ -1,4 +1,4 @@
-"""Photographs a second, against two captioners of Hugging Face Transformers.
+"""Times images, compared with two captioners of Hugging Face Transformers.
 
     pip install transformers
     python benchmarks/transformers_captioners.py [PHOTO.jpg] [--precision float32] [--tokens 12]
@@ -6,10 +6,10 @@
 ViT-GPT2 (ViT-base, GPT-2 with cross-attention, 4 beams as in its published settings) and
 BLIP-base (384 x 384 pixels, greedy as in its published settings) are built from their
 configurations with random weights, on which time does not depend. Random weights never end a
-caption, so both write `--tokens` tokens for every picture: captions of 10 words and an end have
-12. Each is timed picture by picture and at the batch size named with `--batch-size`. This
-package runs from the pictures' files with its defaults (5 beams), theirs from normalised arrays
-that are in memory already. `--precision` is this package's, `--dtype` that of the others.
+caption, so both write `--tokens` tokens for every image: captions of 10 words and an end token
+have 12. Each is timed image by image and in batches of `--batch-size`. This package starts from
+image files with its defaults (5 beams), theirs from normalised arrays already in memory.
+`--precision` sets this package's precision, `--dtype` theirs.
 """
 
 import argparse
@@ -45,21 +45,21 @@ def main():
     }.items():
         runs[f"{name}, one by one"] = lambda generate=generate: generate(1)
         runs[f"{name}, together"] = lambda generate=generate: generate(size)
-    # Once more than the others, because a batch size that comes again is compiled anew.
+    # Once more than the others, because a batch size is compiled with XLA when it comes again.
     runs[OURS]()
     seconds = interleave(runs, args.repeats, warmup=1)
-    # All for one picture.
+    # All times are for one image.
     counts = {name: 1 if name.endswith("one by one") else size for name in runs}
     seconds = {name: [time / counts[name] for time in times] for name, times in seconds.items()}
     precisions = f"{args.precision} against {args.dtype}"
-    title = f"{precisions}, time for one picture, batches of {size}, {args.tokens} tokens"
+    title = f"{precisions}, time for one image, batches of {size}, {args.tokens} tokens"
     print(table(title, seconds, OURS))
     if args.output:
         write_json(args.output, {"seconds": seconds, "ratios": ratios(seconds, OURS)})
 
 
 def vit_gpt2(dtype, tokens):
-    """ViT-GPT2: function of a batch size that captions once."""
+    """Returns a function that captions a batch of a given size with ViT-GPT2."""
     config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
         transformers.ViTConfig(),
         transformers.GPT2Config(add_cross_attention=True, is_decoder=True),
@@ -70,7 +70,7 @@ def vit_gpt2(dtype, tokens):
 
 
 def blip_base(dtype, tokens):
-    """BLIP-base: function of a batch size that captions once."""
+    """Returns a function that captions a batch of a given size with BLIP-base."""
     config = transformers.BlipConfig()
     model = transformers.BlipForConditionalGeneration(config).to(getattr(torch, dtype)).eval()
     return run_of(model, config.vision_config.image_size, dtype, tokens, num_beams=1)

@@ -1,10 +1,10 @@
 """The baseline of the benchmarks: captioning in the form of the well-known TensorFlow tutorial.
 
-VGG features are computed beforehand and pass one dense layer; Bahdanau attention projects them
-anew at every word; a GRU and two dense layers, over the whole vocabulary, follow at every word.
-Training is a Python loop over words inside a `tf.function`, on batches of single captions that
-are all padded to the longest of the set; decoding is greedy, eager, word by word. What the form
-gets wrong (the GRU forgets its state, padding counts in the loss) is left: it costs no time.
+VGG features are computed beforehand and pass one dense layer. Bahdanau attention projects them
+again at every word, followed by a GRU and two dense layers over the whole vocabulary. Training is
+a Python loop over words inside a `tf.function`, on batches of single captions that are all padded
+to the longest of the dataset; decoding is greedy, eager, word by word. What the form gets wrong
+(the GRU forgets its state, the loss counts padding) is kept: it costs no time.
 """
 
 import keras
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 class TutorialCaptioner:
-    """Weights, training step and greedy decoding.
+    """A captioner with weights, a training step and greedy decoding.
 
     Args:
         vocabulary_size: int. V.
@@ -32,7 +32,7 @@ class TutorialCaptioner:
         self.hidden = keras.layers.Dense(units)
         self.words = keras.layers.Dense(vocabulary_size)
         self.optimizer = keras.optimizers.Adam(1e-3)
-        # Layers make their weights when they are first called.
+        # Layers create their weights when they are first called.
         self._word(tf.zeros((1, 1), tf.int32), self.encoder(tf.zeros((1, 1, 512))), self._start(1))
         self.variables = [
             variable
@@ -56,7 +56,7 @@ class TutorialCaptioner:
         return logits, state
 
     def _train_step(self, features, tokens):
-        """One step of Adam: float[B, L, 512] and int[B, T + 1], padded with 0; the loss."""
+        """Takes one step of Adam on float[B, L, 512] and int[B, T + 1], padded with 0; the loss."""
         with tf.GradientTape() as tape:
             annotations = self.encoder(features)
             state = self._start(tokens.shape[0])
@@ -71,7 +71,7 @@ class TutorialCaptioner:
         return loss
 
     def caption(self, features, start_id, end_id, max_length=32):
-        """Greedy decoding of one image, eager: float[1, L, 512] -> list of int."""
+        """Decodes one image greedily and eagerly: float[1, L, 512] -> list of int."""
         annotations = self.encoder(features)
         state, token, words = self._start(1), start_id, []
         for _ in range(max_length):

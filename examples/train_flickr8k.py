@@ -3,8 +3,8 @@
     python examples/train_flickr8k.py --data FLICKR8K_FOLDER --output presets/vgg16_gru_flickr8k
 
 FLICKR8K_FOLDER holds `Flickr8k.token.txt`, `Flickr_8k.trainImages.txt`,
-`Flickr_8k.devImages.txt` and the pictures in `images` or `Flicker8k_Dataset`. Interrupted,
-the same command goes on with the epoch that was not finished.
+`Flickr_8k.devImages.txt` and the images in `images` or `Flicker8k_Dataset`. After an
+interruption, the same command resumes with the unfinished epoch.
 """
 
 import argparse
@@ -22,8 +22,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--output", type=pathlib.Path, required=True)
-    parser.add_argument("--encoder-weights", default="imagenet", help="imagenet or a file")
-    parser.add_argument("--feature-cache", default="auto", help="a folder")
+    parser.add_argument(
+        "--encoder-weights", default="imagenet", help="`imagenet` or a file (default: %(default)s)"
+    )
+    parser.add_argument("--feature-cache", default="auto", help="folder, or `auto` (default)")
     args = parser.parse_args()
 
     dataset = read_flickr8k(args.data)
@@ -36,7 +38,7 @@ def main():
         stages,
         encoder_weights=args.encoder_weights,
         feature_cache=args.feature_cache,
-        # Goes into the preset; names of folders on this machine do not belong there.
+        # This is stored in the preset, so it names no folder of this machine.
         command="python examples/train_flickr8k.py --data FLICKR8K_FOLDER "
         f"--encoder-weights {pathlib.Path(args.encoder_weights).name} "
         f"--output presets/{args.output.name}",

@@ -1,10 +1,10 @@
-"""Goes on training a preset with your own pictures.
+"""Fine-tunes a preset on your own images.
 
     python examples/train_own_photos.py captions.csv --output my_captioner
 
 `captions.csv` has the columns `image` (a file beside it or in its folder `images`) and
-`caption`, a row for each caption. It starts from a preset, and so needs few pictures, and
-keeps the preset's vocabulary; `keras-showattend train` starts with a vocabulary of its own.
+`caption`, with one row a caption. Starting from a preset takes few images and keeps the preset's
+vocabulary; `keras-showattend train` builds a vocabulary of its own.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from keras_showattend import ImageCaptioner, read_captions_file
 
 
 def main():
-    """Reads, splits by picture, trains with early stopping, saves, captions one picture."""
+    """Reads, splits by image, trains with early stopping, saves, and captions one image."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("captions")
     parser.add_argument("--output", required=True)
@@ -27,7 +27,7 @@ def main():
     train, dev = dataset.split("train"), dataset.split("dev")
 
     captioner = ImageCaptioner.from_preset(args.preset)
-    # What the encoder knows comes from a million pictures: keep it, and train the decoder.
+    # The encoder was trained on a million images: keep it, and train the decoder.
     captioner.backbone.image_encoder.trainable = False
     captioner.compile(optimizer=keras.optimizers.Adam(1e-4, global_clipnorm=5.0))
     stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)

@@ -9,17 +9,20 @@ from typing import Any
 def lazy_names(
     package: str, names: Mapping[str, str], moved: Mapping[str, str] | None = None
 ) -> Callable[[str], Any]:
-    """Makes a module's `__getattr__` (PEP 562).
+    """Returns a `__getattr__` for a module (PEP 562).
 
-    Importing Keras takes seconds, which `keras-showattend --help`, reading a recipe or
-    listing a folder of images need not spend.
+    Importing Keras takes seconds. `keras-showattend --help`, reading a recipe and listing a
+    folder of images do without it.
 
     Args:
         package: `__name__` of the module.
-        names: from public name to the sub-module that defines it; a name that maps to
-            itself is the sub-module.
-        moved: from a name that used to be here to the package that has it now. Using one
-            gives a `DeprecationWarning`.
+        names: maps each public name to the submodule that defines it. A name that maps to
+            itself is a submodule.
+        moved: maps each name that used to be here to the package that has it now. Using one
+            emits a `DeprecationWarning`.
+
+    Returns:
+        Function that takes a name and returns what it stands for, or raises `AttributeError`.
     """
 
     def __getattr__(name: str) -> Any:

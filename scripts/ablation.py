@@ -1,16 +1,15 @@
-"""What each part of a training brings: one run a part and seed, and a table of them all.
+"""Measures what each part of a training run brings: one run a part and seed, and a table.
 
     python scripts/ablation.py --data FLICKR8K_FOLDER --output FOLDER [--seeds 0 1 2] [--only NAME]
 
-The runs are those of `ablation.json` beside it, or of another file: an object with `base`, the
-values of a `Recipe`, and `runs`, which names for each run the values in which it differs. Apart
-from those, a run may have `after`, the run from whose captioner of seed 0 it goes on with all its
-seeds, and `teacher`, the run whose captioners of all seeds it learns from; `ensemble` and
-`average` join the captioners of a run's seeds without training.
+The runs come from `ablation.json` beside this script, or from another file: an object with
+`base`, the values of a `Recipe`, and `runs`, the values in which each run differs from it. A run
+may also have `after`, the run whose captioner of seed 0 all its seeds start from, and `teacher`,
+the run whose captioners of all seeds it is distilled from. `ensemble` and `average` combine the
+captioners of a run's seeds without training.
 
-Finished runs are kept and skipped, and an unfinished one goes on where it stopped; several
-processes share the work. The last lines are the table: means over seeds and, from two seeds on,
-their standard deviation.
+Finished runs are skipped, and an unfinished one is resumed. Several processes share the work. The
+last lines are the table: means over seeds and, from two seeds on, standard deviations.
 """
 
 import argparse
@@ -32,12 +31,25 @@ COLUMNS = {"bleu_4": 100, "rouge_l": 100, "cider": 100, "loss": 1}
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=pathlib.Path, default=RUNS, help="JSON file")
-    parser.add_argument("--data", type=pathlib.Path, help="folder of Flickr8k; none: table only")
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="a preset for each run")
+    parser.add_argument(
+        "--data",
+        type=pathlib.Path,
+        help="folder of Flickr8k; without it, only the table is printed",
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        required=True,
+        help="folder for the presets and scores of the runs",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="runs to do (default: all)")
-    parser.add_argument("--encoder-weights", default="imagenet", help="imagenet or a file")
-    parser.add_argument("--feature-cache", default="auto", help="a folder")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="names of the runs (default: all)"
+    )
+    parser.add_argument(
+        "--encoder-weights", default="imagenet", help="`imagenet` or a file (default: %(default)s)"
+    )
+    parser.add_argument("--feature-cache", default="auto", help="folder, or `auto` (default)")
     args = parser.parse_args()
 
     plan = json.loads(args.runs.read_text())
@@ -51,7 +63,7 @@ def main():
 
 
 def run_once(plan, name, seed, args):
-    """Does one run unless it is done, or another process is at it."""
+    """Runs one run unless it is finished or another process holds it."""
     changes = plan["runs"][name]
     joins = any(key in changes for key in JOINING)
     if joins and seed != args.seeds[0]:
@@ -80,7 +92,7 @@ def run_once(plan, name, seed, args):
 
 @contextlib.contextmanager
 def claimed(folder):
-    """Holds a lock that ends with the process; gives whether no other one has it."""
+    """Takes a lock that ends with the process, and yields whether it was free."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         try:
@@ -92,7 +104,7 @@ def claimed(folder):
 
 
 def train(base, changes, seed, folder, args):
-    """The captioner of a run, or None while those that it needs are not there."""
+    """Returns the captioner of a run, or None while a run that it needs is not finished."""
     from keras_showattend import CaptionerEnsemble, ImageCaptioner
     from keras_showattend.recipes import Recipe, train_captioner
 
@@ -123,7 +135,7 @@ def train(base, changes, seed, folder, args):
 
 
 def join(changes, args):
-    """All seeds' captioners as one, and the first of them; None while they are not there."""
+    """Returns the combined captioners of all seeds and the first of them, or None."""
     from keras_showattend import CaptionerEnsemble, ImageCaptioner, average_captioners
 
     ((how, name),) = changes.items()
@@ -136,7 +148,7 @@ def join(changes, args):
 
 
 def finished(output, name, seeds):
-    """Preset folders of a run's seeds, or None if one is not there."""
+    """Returns the preset folders of a run's seeds, or None while one is not finished."""
     folders = [output / name / f"seed_{seed}" for seed in seeds]
     if all((folder / "scores.json").exists() for folder in folders):
         return [str(folder / "preset") for folder in folders]
@@ -145,7 +157,7 @@ def finished(output, name, seeds):
 
 @functools.cache
 def splits(data):
-    """Train and dev split, which all runs of a process share."""
+    """Returns the train and dev splits, which all runs of a process share."""
     from keras_showattend import read_flickr8k
 
     dataset = read_flickr8k(data)
@@ -153,13 +165,13 @@ def splits(data):
 
 
 def score(captioner, owner, feature_dtype, args):
-    """Scores of dev captions, and nats a word of the given ones where there is one captioner.
+    """Returns scores on dev, and for a single captioner the loss in nats a word.
 
     Args:
         captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
-        owner: `ImageCaptioner` with the image encoder of all of its members.
-        feature_dtype: dtype policy of the features that they have learned from.
-        args: of the command line.
+        owner: `ImageCaptioner` with the image encoder that all members share.
+        feature_dtype: dtype policy of the features it was trained on.
+        args: arguments of the command line.
     """
     from keras_showattend import ImageCaptioner, metrics
     from keras_showattend.search import caption_dataset
@@ -169,7 +181,7 @@ def score(captioner, owner, feature_dtype, args):
     cache = owner.feature_cache(
         None if args.feature_cache == "auto" else args.feature_cache, dtype=feature_dtype
     )
-    # Repetitions are counted against what causes them.
+    # The repetition rule would hide what a run does to repetitions.
     captions = caption_dataset(captioner, dev, feature_cache=cache, no_repeat_ngram_size=0)
     wanted = [name for name in COLUMNS if name != "loss"]
     found = metrics.score_captions(captions, dev.references(), metrics=wanted)
@@ -181,7 +193,7 @@ def score(captioner, owner, feature_dtype, args):
 
 
 def print_table(plan, output):
-    """Means over the seeds that are done."""
+    """Prints means over the finished seeds."""
     print(f"| {'run':28} | seeds | " + " | ".join(COLUMNS) + " |")
     for name in plan["runs"]:
         found = [

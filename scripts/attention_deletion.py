@@ -1,4 +1,4 @@
-"""Does a captioner need the places it looks at? Hides them and others; see docs/evaluation.md.
+"""Measures whether a captioner needs the locations it attends to; see docs/evaluation.md.
 
     python scripts/attention_deletion.py --preset vgg16_gru_flickr8k --data FLICKR8K_FOLDER
 
@@ -28,7 +28,7 @@ def main():
     from keras_showattend.evaluation import attention_deletion
 
     def progress(done, total):
-        print(f"\r{done} of {total} pictures", end="\n" if done == total else "", file=sys.stderr)
+        print(f"\r{done} of {total} images", end="\n" if done == total else "", file=sys.stderr)
 
     result = attention_deletion(
         ImageCaptioner.from_preset(arguments.preset),
@@ -50,8 +50,8 @@ def main():
 
 def print_table(result):
     print(
-        f"{result['num_cells']} of {result['num_places']} places hidden at the level of the "
-        f"{result['level']}; {result['num_images']} pictures, {result['num_words']} words"
+        f"{result['num_cells']} of {result['num_places']} locations hidden at the level of the "
+        f"{result['level']}; {result['num_images']} images, {result['num_words']} words"
     )
     for part in ("all", "content_words", "function_words"):
         if part not in result:

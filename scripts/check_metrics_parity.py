@@ -1,11 +1,11 @@
-"""Show that the metrics give coco-caption's numbers, with pycocoevalcap as the judge.
+"""Checks that the metrics give coco-caption's numbers, with pycocoevalcap as the judge.
 
     python scripts/check_metrics_parity.py Flickr8k.token.txt [Flickr_8k.devImages.txt]
 
-Needs `pip install pycocoevalcap` and Java. First every caption of the token file is tokenized by
-both sides; then captions made up from other captions are scored against 5 references an image, for
-the images of the second file, or for the first 1,000. Exit status 1 if anything differs. NLTK's
-BLEU is only shown: it counts one n-gram of each order in captions too short to have any.
+Needs `pip install pycocoevalcap` and Java. Both sides tokenize every caption of the token file.
+Then both score captions made from other captions against 5 references an image, for the images of
+the second file or the first 1,000. The exit status is 1 if anything differs. NLTK's BLEU is only
+shown: it counts one n-gram of each order in captions too short to have any.
 """
 
 import contextlib
@@ -71,7 +71,7 @@ def check_tokenizer(references: dict[str, list[str]]) -> int:
 def make_captions(
     references: dict[str, list[str]], everything: dict[str, list[str]]
 ) -> dict[str, str]:
-    """A third from other images, a third with words left out, a third with words swapped."""
+    """Makes captions: a third from other images, a third with words left out, a third rotated."""
     chooser = random.Random(0)
     others = list(everything)
     captions = {}
@@ -117,8 +117,8 @@ def check_scores(references: dict[str, list[str]], everything: dict[str, list[st
             print(f"  {name:28} not computed here")
             continue
         compare(name, scores[name], value, "pycocoevalcap")
-        # Where an image has no match of an order, its BLEU is 0 here; the judge puts a small number
-        # in place of 0, whose root is not small.
+        # Where an image has no match of some order, its BLEU is 0 here. The judge replaces 0 by a
+        # small number, whose root is not small.
         ours = details.per_image[name]
         gap = np.abs(ours - per_image)[ours > 0].max()
         bad += gap > TOLERANCE
@@ -140,7 +140,7 @@ def check_scores(references: dict[str, list[str]], everything: dict[str, list[st
 
 
 def judge_scores(truths: dict[str, list[str]], candidates: dict[str, list[str]]):
-    """Yield (our name, corpus score, scores per image)."""
+    """Yields (our name, corpus score, scores of each image)."""
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.meteor.meteor import Meteor
@@ -160,7 +160,7 @@ def judge_scores(truths: dict[str, list[str]], candidates: dict[str, list[str]])
 
 
 def paper_cider_d(truths: dict[str, list[str]], candidates: dict[str, list[str]]) -> float:
-    """CIDEr-D straight from the paper's formula, slowly, sharing no line with the package."""
+    """Computes CIDEr-D from the paper's formula, slowly, sharing no line with the package."""
 
     def grams(text: str, n: int) -> Counter:
         words = text.split()

@@ -1,4 +1,4 @@
-"""What must be set before Keras is imported, and small pieces that many tests share."""
+"""What must be set before Keras is imported, and small fixtures that many tests share."""
 
 import os
 import sys
@@ -49,7 +49,7 @@ def keras_state():
 
 @pytest.fixture(scope="session")
 def tiny_network():
-    """Factory of a network that turns 8 x 12 pixels into 2 x 3 places of depth 5."""
+    """Factory of a network that turns 8 x 12 pixels into 2 x 3 locations of depth 5."""
 
     def make(image_shape=(8, 12, 3)):
         import keras

@@ -34,7 +34,7 @@ def bundle(tiny_captioner, tmp_path_factory):
 
 @pytest.fixture
 def work(tmp_path, bundle, monkeypatch):
-    """The working folder of a reader, with a few pictures and captions."""
+    """Makes the working folder of a reader, with a few images and captions."""
     save_picture(tmp_path / "photo.jpg")
     for number in (1, 2, 3):
         save_picture(tmp_path / "photos" / f"{number}.jpg", number)
