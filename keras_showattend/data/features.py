@@ -1,24 +1,40 @@
 """Annotations of images, computed once and kept on disk."""
 
+from __future__ import annotations
+
 import hashlib
 import json
-import os
 import pathlib
+import time
 import uuid
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
+from keras_showattend._config import without_names
+from keras_showattend._typing import PathLike
+from keras_showattend.data.claims import Claims
+from keras_showattend.data.feature_shards import FeatureShards
 from keras_showattend.engines import KerasEncoder
+from keras_showattend.layers import ImageEncoder
+from keras_showattend.preprocessing import CaptionImageConverter
+from keras_showattend.preprocessing.image_sources import ImageSource
 from keras_showattend.preprocessing.images import image_digest
 from keras_showattend.presets import cache_directory
 
 SHARD_SIZE = 256
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
-def default_cache_directory():
-    """Where features go when no folder is named: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
+def default_cache_directory() -> pathlib.Path:
+    """Returns the folder of features where none is named.
+
+    It is the folder `features` in `$KERAS_SHOWATTEND_CACHE` or `~/.cache/keras_showattend`.
+    """
     return cache_directory() / "features"
 
 
@@ -28,7 +44,9 @@ class FeatureCache:
     An entry is keyed by what is in the image and by the encoder (its architecture,
     weights, computation dtype and image converter): moving or renaming files costs
     nothing, and changing a pixel or a weight never gives stale features. Files appear
-    whole or not at all, so work that was interrupted goes on where it stopped.
+    whole or not at all, so interrupted work resumes where it stopped. Each entry has a
+    digest, which is checked the first time it is used; damaged entries are computed again.
+    Processes that fill one cache at the same time share the work.
 
     Args:
         encoder: an `ImageEncoder`.
@@ -41,40 +59,38 @@ class FeatureCache:
             Defaults to False.
     """
 
-    def __init__(self, encoder, image_converter, directory=None, dtype=None, spatial=False):
+    def __init__(
+        self,
+        encoder: ImageEncoder,
+        image_converter: CaptionImageConverter,
+        directory: PathLike | None = None,
+        dtype: Any = None,
+        spatial: bool = False,
+    ):
         if dtype is not None and keras.dtype_policies.get(dtype) != encoder.dtype_policy:
             encoder = encoder.with_dtype(dtype)
         self.encoder = encoder
         self.image_converter = image_converter
         self.last_layer = encoder.features.layers[-1].name
-        self.grid_shape = encoder.grid_shape(image_converter.image_size) if spatial else None
+        height, width = encoder.grid_shape(image_converter.image_size)
+        self.grid_shape = (height, width) if spatial else None
         self.encoder_key = _encoder_digest(encoder, image_converter)
         root = pathlib.Path(directory) if directory else default_cache_directory()
         self.directory = root / self.encoder_key[:16]
-        self._rows = {}
-        self._shards = {}
-        self._read_index()
+        self._claims = Claims(root / ".claims" / self.encoder_key[:16])
+        self._shards = FeatureShards(self.directory, (height * width, encoder.annotation_dim))
 
-    def _read_index(self):
-        for index in sorted(self.directory.glob("*.json")):
-            try:
-                keys = json.loads(index.read_text())
-                shard = np.load(index.with_suffix(".npy"), mmap_mode="r")
-                if len(shard) != len(keys):
-                    raise ValueError("the shard is shorter than its index")
-            except (OSError, ValueError, EOFError):
-                # A disk that filled up or a file deleted by hand: compute it again.
-                index.unlink(missing_ok=True)
-                index.with_suffix(".npy").unlink(missing_ok=True)
-                continue
-            self._shards[index.stem] = shard
-            self._rows.update((key, (index.stem, row)) for row, key in enumerate(keys))
-
-    def __contains__(self, digest):
+    def __contains__(self, digest: object) -> bool:
         """Tells whether the features of the image with an `image_digest` are in the cache."""
-        return digest in self._rows
+        return digest in self._shards.rows
 
-    def compute(self, images, flip=False, batch_size=16, progress=True):
+    def compute(
+        self,
+        images: Sequence[ImageSource],
+        flip: bool = False,
+        batch_size: int = 16,
+        progress: bool = True,
+    ) -> Features:
         """Makes sure that the features of all images are in the cache.
 
         Args:
@@ -88,42 +104,65 @@ class FeatureCache:
 
         Raises:
             ImageError: for an image that cannot be read.
+            OSError: if there are features to compute and the folder cannot be written.
         """
         keys = [image_digest(image) for image in images]
-        wanted = [(image, key, False) for image, key in zip(images, keys, strict=True)]
-        if flip:
-            wanted += [
-                (image, key + "-flip", True) for image, key in zip(images, keys, strict=True)
-            ]
         # By key, so that an image that comes twice is computed once.
-        by_key = {key: (image, key, flipped) for image, key, flipped in wanted}
-        todo = [item for key, item in by_key.items() if key not in self._rows]
+        wanted = {key: (image, False) for image, key in zip(images, keys, strict=True)}
+        if flip:
+            wanted |= {f"{key}-flip": (image, True) for key, (image, _) in wanted.items()}
+        damaged = self._shards.drop_damaged(wanted)
+        if damaged:
+            warnings.warn(
+                f"{damaged} features were damaged on disk; what is needed of them is computed "
+                f"again. Received: {self.directory}",
+                UserWarning,
+                stacklevel=2,
+            )
+        todo = {key: item for key, item in wanted.items() if key not in self._shards.rows}
         if todo:
             self._make_directory()
-            self._compute(todo, batch_size, progress)
-        plain = [self._rows[key] for key in keys]
-        flipped = [self._rows[key + "-flip"] for key in keys] if flip else None
-        return Features(self._shards, plain, flipped, self.grid_shape)
+            self._fill(todo, batch_size, progress)
+        rows = self._shards.rows
+        plain = [rows[key] for key in keys]
+        flipped = [rows[f"{key}-flip"] for key in keys] if flip else None
+        return Features(self._shards.arrays, plain, flipped, self.grid_shape)
 
-    def _compute(self, todo, batch_size, progress):
+    def _fill(
+        self, todo: Mapping[str, tuple[ImageSource, bool]], batch_size: int, progress: bool
+    ) -> None:
+        """Computes shard after shard of what no other process computes, and waits for the rest."""
         encode = KerasEncoder(self.encoder)
-        with tqdm(
-            total=len(todo), desc="Encoding images", unit="image", disable=not progress
-        ) as bar:
-            for start in range(0, len(todo), SHARD_SIZE):
-                shard = todo[start : start + SHARD_SIZE]
-                features = []
-                for first in range(0, len(shard), batch_size):
-                    pixels = []
-                    for image, _, flipped in shard[first : first + batch_size]:
-                        loaded = self.image_converter.load(image)
-                        pixels.append(loaded[:, ::-1] if flipped else loaded)
-                    images = self.image_converter.normalize(np.stack(pixels))
-                    features.append(keras.ops.convert_to_numpy(encode(images)))
-                    bar.update(len(pixels))
-                self.write([key for _, key, _ in shard], np.concatenate(features))
+        total = len(todo)
+        with tqdm(total=total, desc="Encoding images", unit="image", disable=not progress) as bar:
+            while todo:
+                with self._claims.take(list(todo), SHARD_SIZE) as mine:
+                    # Read behind the claim: whoever gave up a claim wrote its shard before.
+                    self._shards.refresh()
+                    self._shards.drop_damaged(todo)
+                    todo = {k: item for k, item in todo.items() if k not in self._shards.rows}
+                    bar.update(total - len(todo) - bar.n)
+                    mine = [key for key in mine if key in todo]
+                    if mine:
+                        batches = []
+                        for first in range(0, len(mine), batch_size):
+                            batch = [todo[key] for key in mine[first : first + batch_size]]
+                            batches.append(self._encode(encode, batch))
+                            bar.update(len(batch))
+                        self.write(mine, np.concatenate(batches))
+                todo = {key: item for key, item in todo.items() if key not in self._shards.rows}
+                if todo and not mine:
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
 
-    def _make_directory(self):
+    def _encode(self, encode: KerasEncoder, batch: list[tuple[ImageSource, bool]]) -> np.ndarray:
+        pixels = []
+        for image, flipped in batch:
+            loaded = self.image_converter.load(image)
+            pixels.append(loaded[:, ::-1] if flipped else loaded)
+        images = self.image_converter.normalize(np.stack(pixels))
+        return keras.ops.convert_to_numpy(encode(images))
+
+    def _make_directory(self) -> None:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             # A folder that exists may still refuse files.
@@ -140,7 +179,7 @@ class FeatureCache:
                 str(self.directory),
             ) from error
 
-    def write(self, keys, features):
+    def write(self, keys: Iterable[str], features: np.ndarray) -> None:
         """Adds one shard.
 
         Args:
@@ -148,22 +187,7 @@ class FeatureCache:
             features: float[n, L, D].
         """
         self._make_directory()
-        stem = uuid.uuid4().hex
-        array_path = self.directory / f"{stem}.npy"
-        partial = self.directory / f"{stem}.partial"
-        try:
-            with open(partial, "wb") as file:
-                np.save(file, np.asarray(features, dtype="float16"))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, array_path)
-            partial.write_text(json.dumps(list(keys)))
-            # The index comes last: a shard without one is never read.
-            os.replace(partial, array_path.with_suffix(".json"))
-        finally:
-            partial.unlink(missing_ok=True)
-        self._shards[stem] = np.load(array_path, mmap_mode="r")
-        self._rows.update((key, (stem, row)) for row, key in enumerate(keys))
+        self._shards.write(keys, features)
 
 
 class Features:
@@ -176,27 +200,33 @@ class Features:
         grid_shape: rows and columns h, w with h * w = L, or None for annotations.
     """
 
-    def __init__(self, shards, plain, flipped=None, grid_shape=None):
+    def __init__(
+        self,
+        shards: Mapping[str, np.ndarray],
+        plain: Sequence[tuple[str, int]],
+        flipped: Sequence[tuple[str, int]] | None = None,
+        grid_shape: tuple[int, int] | None = None,
+    ):
         self._shards = shards
         self._plain = plain
         self._flipped = flipped
         self.grid_shape = grid_shape
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._plain)
 
     @property
-    def has_flipped(self):
-        """Whether mirrored images are there, too."""
+    def has_flipped(self) -> bool:
+        """Whether the features of mirrored images are there, too."""
         return self._flipped is not None
 
     @property
-    def input_name(self):
-        """Which input of the model they are; see `ShowAttendBackbone.annotate`."""
+    def input_name(self) -> str:
+        """Name of the model's input that they are; see `ShowAttendBackbone.annotate`."""
         return "annotations" if self.grid_shape is None else "frozen_features"
 
-    def gather(self, indices, flips=None):
-        """Features of some images.
+    def gather(self, indices: Sequence[int], flips: Sequence[bool] | None = None) -> np.ndarray:
+        """Returns the features of some images.
 
         Args:
             indices: int[B]. Positions in the list of images.
@@ -205,9 +235,10 @@ class Features:
         Returns:
             float16[B, L, D], or float16[B, h, w, C] with a `grid_shape`.
         """
-        flips = np.zeros(len(indices), bool) if flips is None else flips
+        mirrored = self._plain if self._flipped is None else self._flipped
+        flips = [False] * len(indices) if flips is None else flips
         rows = [
-            (self._flipped if flip and self.has_flipped else self._plain)[index]
+            (mirrored if flip else self._plain)[index]
             for index, flip in zip(indices, flips, strict=True)
         ]
         features = np.stack([self._shards[shard][row] for shard, row in rows])
@@ -216,10 +247,13 @@ class Features:
         return features
 
 
-def _encoder_digest(encoder, image_converter):
-    converter = _nameless(image_converter.get_config())
+def _encoder_digest(encoder: ImageEncoder, image_converter: CaptionImageConverter) -> str:
+    # Names are numbered as layers are made, and differ from one run to the next.
+    kept_out = ("dtype", "trainable")
+    converter = without_names(image_converter.get_config(), kept_out)
     layers = [
-        (type(layer).__name__, _nameless(layer.get_config())) for layer in encoder.features.layers
+        (type(layer).__name__, without_names(layer.get_config(), kept_out))
+        for layer in encoder.features.layers
     ]
     parts = (converter, layers, encoder.output_layer, encoder.compute_dtype)
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
@@ -231,12 +265,9 @@ def _encoder_digest(encoder, image_converter):
     return digest.hexdigest()
 
 
-def _nameless(config):
-    # Names are numbered as layers are made, and differ from one run to the next.
-    return {k: v for k, v in config.items() if k not in ("name", "dtype", "trainable")}
-
-
-def open_cache(captioner, feature_cache):
+def open_cache(
+    captioner: Any, feature_cache: FeatureCache | PathLike | None
+) -> FeatureCache | None:
     """Turns a `feature_cache` argument into a `FeatureCache`.
 
     Args:

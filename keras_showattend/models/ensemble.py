@@ -126,10 +126,11 @@ class CaptionerEnsemble:
         """
         if feature_cache is None:
             return None
-        folder, dtype = (None if feature_cache == "auto" else feature_cache), None
         if isinstance(feature_cache, FeatureCache):
-            folder = feature_cache.directory.parent
+            folder: PathLike | None = feature_cache.directory.parent
             dtype = feature_cache.encoder.dtype_policy
+        else:
+            folder, dtype = (None if feature_cache == "auto" else feature_cache), None
         caches = [FeatureCache(*encoder, folder, dtype) for encoder in self._encoders]
         return EnsembleFeatures([cache.compute(images) for cache in caches])
 

@@ -1,5 +1,6 @@
 """`FeatureCache`: annotations computed once, never stale, and whole after any interruption."""
 
+import concurrent.futures
 import io
 import json
 import shutil
@@ -15,7 +16,7 @@ from keras_showattend.data import FeatureCache, features
 from keras_showattend.data.features import default_cache_directory, open_cache
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.preprocessing import CaptionImageConverter
-from keras_showattend.preprocessing.images import ImageError
+from keras_showattend.preprocessing.images import ImageError, image_digest
 
 L, D = 6, 5
 
@@ -214,11 +215,40 @@ def break_index(cache):
 
 def shorten_index(cache):
     index = the_files(cache)[1]
-    index.write_text(json.dumps(json.loads(index.read_text())[:1]))
+    content = json.loads(index.read_text())
+    index.write_text(json.dumps({name: values[:1] for name, values in content.items()}))
+
+
+def number_as_index(cache):
+    the_files(cache)[1].write_text("3")
+
+
+def numbers_as_keys(cache):
+    index = the_files(cache)[1]
+    index.write_text(json.dumps({**json.loads(index.read_text()), "keys": [1, 2]}))
+
+
+def other_shape(cache):
+    array, _ = the_files(cache)
+    np.save(array, np.load(array).reshape(2, D, L))
+
+
+def other_type(cache):
+    array, _ = the_files(cache)
+    np.save(array, np.load(array).astype("float32"))
+
+
+def no_digests(cache):
+    index = the_files(cache)[1]
+    index.write_text(json.dumps({"keys": json.loads(index.read_text())["keys"]}))
 
 
 @pytest.mark.parametrize(
-    "damage", [truncate, empty_array, lose_array, lose_index, break_index, shorten_index]
+    "damage",
+    [
+        *(truncate, empty_array, lose_array, lose_index, break_index, shorten_index),
+        *(number_as_index, numbers_as_keys, other_shape, other_type, no_digests),
+    ],
 )
 def test_damaged_files_are_computed_again(new_cache, damage):
     pictures = [picture(0), picture(1)]
@@ -233,10 +263,99 @@ def test_damaged_files_are_computed_again(new_cache, damage):
     assert mended.loaded == []
 
 
+def flip_a_byte(cache):
+    array, _ = the_files(cache)
+    content = bytearray(array.read_bytes())
+    content[-7] ^= 64
+    array.write_bytes(content)
+
+
+def reverse_keys(cache):
+    index = the_files(cache)[1]
+    content = json.loads(index.read_text())
+    index.write_text(json.dumps({**content, "keys": content["keys"][::-1]}))
+
+
+def reverse_keys_and_digests(cache):
+    index = the_files(cache)[1]
+    content = json.loads(index.read_text())
+    index.write_text(json.dumps({name: values[::-1] for name, values in content.items()}))
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, reverse_keys, reverse_keys_and_digests])
+def test_rows_that_fail_their_digest_are_computed_again(new_cache, damage):
+    pictures = [picture(0), picture(1)]
+    cache = new_cache()
+    expected = compute(cache, pictures).gather([0, 1])
+    damage(cache)
+    again = new_cache()
+    with pytest.warns(UserWarning, match="2 features were damaged on disk") as caught:
+        found = compute(again, pictures).gather([0, 1])
+    assert len(caught) == 1
+    np.testing.assert_array_equal(found, expected)
+    assert len(again.loaded) == 2
+    mended = new_cache()
+    np.testing.assert_array_equal(compute(mended, pictures).gather([0, 1]), expected)
+    assert mended.loaded == []
+
+
+def write_as_before(cache, keys, features):
+    """A shard of the time before digests: its index is the list of keys."""
+    cache.directory.mkdir(parents=True)
+    np.save(cache.directory / "0123.npy", features)
+    (cache.directory / "0123.json").write_text(json.dumps(keys))
+
+
+def test_an_old_cache_is_used_and_gets_digests(new_cache):
+    features = np.full((1, L, D), 0.25, "float16")
+    write_as_before(new_cache(), [image_digest(picture(3))], features)
+    cache = new_cache()
+    assert compute(cache, [picture(3)]).gather([0]).tolist() == features.tolist()
+    assert cache.loaded == []
+    flip_a_byte(cache)
+    with pytest.warns(UserWarning, match="1 features were damaged"):
+        compute(new_cache(), [picture(3)])
+
+
+def test_an_old_cache_that_is_not_finite_is_computed_again(new_cache):
+    features = np.full((1, L, D), np.inf, "float16")
+    write_as_before(new_cache(), [image_digest(picture(3))], features)
+    cache = new_cache()
+    with pytest.warns(UserWarning, match="1 features were damaged"):
+        found = compute(cache, [picture(3)]).gather([0])
+    assert np.isfinite(found).all()
+    assert len(cache.loaded) == 1
+
+
+def test_two_threads_share_the_work(new_cache, monkeypatch):
+    """Each image is encoded by one of them; locks hold between processes as well."""
+    monkeypatch.setattr(features, "SHARD_SIZE", 3)
+    pictures = [picture(seed) for seed in range(20)]
+    caches = [new_cache(), new_cache()]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda cache: compute(cache, pictures), caches)
+    assert sum(len(cache.loaded) for cache in caches) == 20
+    np.testing.assert_array_equal(one.gather(range(20)), two.gather(range(20)))
+
+
+def test_waits_for_what_another_process_computes(new_cache):
+    first, second = new_cache(), new_cache()
+    key = image_digest(picture(0))
+    values = np.full((1, L, D), 0.5)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with first._claims.take([key], 256) as mine:
+            assert mine == [key]
+            running = pool.submit(compute, second, [picture(0)])
+            first.write(mine, values)
+        assert running.result().gather([0]).tolist() == values.tolist()
+    assert second.loaded == []
+
+
 def test_leftovers_of_a_kill_are_ignored(new_cache):
     cache = new_cache()
     compute(cache, [picture(0)])
-    (cache.directory / "0123.partial").write_bytes(b"half an array")
+    (cache.directory / ".0123.partial-4567.npy").write_bytes(b"half an array")
+    (cache.directory / ".0123.partial-4567.json").write_bytes(b'{"keys": ["ab')
     again = new_cache()
     compute(again, [picture(0)])
     assert again.loaded == []
@@ -245,7 +364,7 @@ def test_leftovers_of_a_kill_are_ignored(new_cache):
 def test_two_caches_on_one_folder(new_cache):
     first, second = new_cache(), new_cache()
     expected = compute(first, [picture(0), picture(1)]).gather([0, 1])
-    # Opened before the first wrote anything, the second works for itself ...
+    # Opened before the first wrote anything, the second takes what is there by now ...
     np.testing.assert_array_equal(
         compute(second, [picture(1), picture(2)]).gather([0]), expected[1:]
     )
@@ -256,8 +375,6 @@ def test_two_caches_on_one_folder(new_cache):
 
 
 def test_features_written_by_others_are_taken(new_cache):
-    from keras_showattend.preprocessing.images import image_digest
-
     cache = new_cache()
     cache.write([image_digest(picture(3))], np.full((1, L, D), 0.25))
     assert compute(cache, [picture(3)]).gather([0]).tolist() == [[[0.25] * D] * L]
@@ -326,5 +443,5 @@ def test_a_cache_of_other_layers_is_refused(tiny_captioner, tmp_path):
         open_cache(captioner, cache)
     encoder.unfreeze()
     assert open_cache(captioner, tmp_path) is None
-    with pytest.raises(ValueError, match="Only what is frozen can be kept"):
+    with pytest.raises(ValueError, match="Only frozen layers can be cached"):
         captioner.feature_cache(tmp_path)
