@@ -13,7 +13,8 @@ _MARKDOWN_SPECIALS = str.maketrans({character: f"\\{character}" for character in
 def render(package: str, template: str, **values: Any) -> str:
     """Fills a template.
 
-    Values are escaped in templates whose name ends in `.html.j2`; elsewhere where the template
+    Values are escaped in templates whose name ends in `.html.j2`, control characters too; elsewhere
+    where the template
     asks for it, by the filters `plain` (Markdown that shows the text as it is, on one line) and
     `printable`.
 
@@ -34,10 +35,17 @@ def _environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_finalize,
     )
     environment.filters["plain"] = plain_markdown
     environment.filters["printable"] = printable
     return environment
+
+
+@jinja2.pass_eval_context
+def _finalize(context: Any, value: Any) -> Any:
+    # What is HTML already is of a class of its own.
+    return printable(value, keep="\n") if context.autoescape and type(value) is str else value
 
 
 def plain_markdown(text: Any) -> str:

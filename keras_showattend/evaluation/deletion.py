@@ -17,14 +17,9 @@ from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.hiding import hide_annotations, hide_pixels
 from keras_showattend.evaluation.protocol import decoder_settings
 from keras_showattend.explain.explainer import explain
+from keras_showattend.explain.words import FUNCTION_WORDS
 
 LEVELS = ("image", "annotations")
-# Words that name nothing to be seen; kept apart, since most places serve them alike.
-_FUNCTION_WORDS = """
-a an the is are was were be being and or of in on at to by with from for as it its his her their
-that which while this these there into
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 MIN_COUNT = 5
 
 

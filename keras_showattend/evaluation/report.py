@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from html import escape
-from string import Template
 from typing import Any
 
+from markupsafe import Markup
+
+from keras_showattend._files import write_text
+from keras_showattend._templates import render
+from keras_showattend._typing import PathLike
 from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.charts import histogram
-from keras_showattend.evaluation.examples import example_card
-from keras_showattend.metrics import metric_label, tokenize
+from keras_showattend.evaluation.examples import example_parts
+from keras_showattend.explain.html import css_colours
+from keras_showattend.explain.overlay import GREYNESS
+from keras_showattend.metrics import metric_label, printed_score, tokenize
+from keras_showattend.metrics.labels import PRINTED_SCALE
 
-TEMPLATE = pathlib.Path(__file__).with_name("report.html")
 CHECK_NAMES = {
     "distinct_captions": "Captions that differ from one another",
     "distinct_1": "Distinct-1: different words over words",
@@ -40,7 +44,7 @@ SHARES = (
 
 def write_report(
     evaluation: Mapping[str, Any],
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
     dataset: CaptionDataset | None = None,
     captioner: Any = None,
@@ -51,9 +55,9 @@ def write_report(
 
     Args:
         evaluation: dict from `evaluate_captions`, also read back from JSON.
-        path: where the HTML file goes; its folder must exist.
-        dataset: the `CaptionDataset` that was evaluated (or all its splits), for the pictures of
-            the best and worst images. None leaves the pictures out.
+        path: path of the HTML file; its folder must exist.
+        dataset: the `CaptionDataset` that was evaluated (or all its splits), for the images of
+            the best and worst captions. None leaves the images out.
         captioner: the `ImageCaptioner` that was evaluated, for their attention. None leaves the
             attention out.
         num_examples: int. Best and worst images shown, of each. Defaults to 12.
@@ -63,122 +67,113 @@ def write_report(
         `pathlib.Path` of the file.
 
     Raises:
-        ImageError: if a picture that is to be shown cannot be read.
+        ImageError: if an image that is to be shown cannot be read.
     """
     protocol, rows = evaluation["protocol"], evaluation["images"]
     metric = metric if metric in evaluation["scores"] else next(iter(evaluation["scores"]))
-    # Where scores tie, as at 0, the surer mistake is the more telling one.
-    ranked = sorted(rows, key=lambda row: (-row["scores"][metric], row["log_probability"]))
-    num_best = min(num_examples, (len(ranked) + 1) // 2)
-    num_worst = min(num_examples, len(ranked) - num_best)
-    chosen = {"best": ranked[:num_best], "worst": ranked[len(ranked) - num_worst :][::-1]}
-    rules: list[str] = []
     label = metric_label(metric)
-    cards = {
-        name: "".join(
-            example_card(
-                row,
-                f"{name}-{place}",
-                f"{label} {row['scores'][metric]:.3f}",
-                dataset,
-                captioner,
-                rules,
-            )
-            for place, row in enumerate(part)
-        )
-        for name, part in chosen.items()
-    }
-    preset = protocol["preset"] or "Captioner"
-    constant = evaluation["checks"]["constant_caption"]
     decoder = protocol["decoder"]
     beams = f" with {decoder['num_beams']} beams" if (decoder["num_beams"] or 1) > 1 else ""
+    diversity = evaluation["checks"]["diversity"]
     names = list(evaluation["scores"])
-    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(f"{preset} on {protocol['split'] or 'all images'}"),
-        subtitle=escape(
+    page = render(
+        "keras_showattend",
+        "evaluation/report.html.j2",
+        title=f"{protocol['preset'] or 'Captioner'} on {protocol['split'] or 'all images'}",
+        subtitle=(
             f"{protocol['num_images']} images, {decoder['search']} search{beams}, model "
             f"{protocol['preset_digest'][:12]}, keras-showattend "
             f"{protocol['versions']['keras-showattend']}"
         ),
-        warnings=_warnings(evaluation["warnings"]),
+        warnings=evaluation["warnings"],
         scores=_scores(evaluation),
-        constant=escape(
-            f"The constant caption, the luckiest of {constant['from']} said of every image, is: "
-            f'"{constant["caption"]}".'
-        ),
+        constant=evaluation["checks"]["constant_caption"],
         charts=_charts(rows, metric),
         checks=_checks(evaluation["checks"]),
+        most_common=diversity["most_common"],
         metric=label,
-        best=cards["best"],
-        worst=cards["worst"],
-        count=len(rows),
-        columns=_header("Image", "Caption", "First reference")
-        + _header(*(metric_label(name) for name in names), number=True),
-        rows="".join(_row(row, names) for row in rows),
-        protocol=escape(json.dumps(protocol, indent=2)),
-        picture_rules="\n".join(rules),
+        examples={
+            name: [
+                example_parts(
+                    row,
+                    f"{name}-{place}",
+                    f"{label} {printed_score(row['scores'][metric])}",
+                    dataset,
+                    captioner,
+                )
+                for place, row in enumerate(part)
+            ]
+            for name, part in _best_and_worst(rows, metric, num_examples).items()
+        },
+        labels=[metric_label(name) for name in names],
+        rows=[
+            {
+                "id": row["id"],
+                "caption": row["caption"],
+                "reference": row["references"][0],
+                "scores": [printed_score(row["scores"][name]) for name in names],
+            }
+            for row in rows
+        ],
+        protocol=json.dumps(protocol, indent=2),
+        greyness=GREYNESS,
+        colours=css_colours(),
     )
-    path = pathlib.Path(path)
-    path.write_text(page, encoding="utf-8")
-    return path
+    write_text(path, page)
+    return pathlib.Path(path)
 
 
-def _warnings(warnings: Sequence[str]) -> str:
-    if not warnings:
-        return '<p class="soft">The checks found nothing to warn of.</p>'
-    items = "".join(f"<li>{escape(text)}</li>" for text in warnings)
-    return f'<div class="warnings"><b>Before quoting a score</b><ul>{items}</ul></div>'
+def _best_and_worst(
+    rows: Sequence[Mapping[str, Any]], metric: str, count: int
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    # Where scores tie, as at 0, the surer mistake is the more telling one.
+    ranked = sorted(rows, key=lambda row: (-row["scores"][metric], row["log_probability"]))
+    num_best = min(count, (len(ranked) + 1) // 2)
+    num_worst = min(count, len(ranked) - num_best)
+    return {"best": ranked[:num_best], "worst": ranked[len(ranked) - num_worst :][::-1]}
 
 
-def _header(*names: str, number: bool = False) -> str:
-    attribute = ' class="n"' if number else ""
-    return "".join(f'<th scope="col"{attribute}>{escape(name)}</th>' for name in names)
-
-
-def _number(value: float | None) -> str:
-    return f'<td class="n">{"" if value is None else f"{value:.4f}"}</td>'
-
-
-def _scores(evaluation: Mapping[str, Any]) -> str:
+def _scores(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
     constant = evaluation["checks"]["constant_caption"]["scores"]
     rows = []
     for name, score in evaluation["scores"].items():
         ends = evaluation["intervals"][name]
         rows.append(
-            f'<tr><th scope="row">{metric_label(name)}</th>{_number(score)}'
-            f'<td class="n">{ends["low"]:.4f} to {ends["high"]:.4f}</td>'
-            f"{_number(constant.get(name))}</tr>"
+            {
+                "label": metric_label(name),
+                "score": printed_score(score),
+                "low": printed_score(ends["low"]),
+                "high": printed_score(ends["high"]),
+                "constant": printed_score(constant[name]) if name in constant else "",
+            }
         )
-    head = _header("Metric") + _header("Score", "95 % interval", "Constant caption", number=True)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return rows
 
 
-def _charts(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
+def _charts(rows: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
     lengths = [len(tokenize(row["caption"])) for row in rows]
     references = [len(tokenize(text)) for row in rows for text in row["references"]]
     per_word = [row["log_probability"] / (len(row["caption"].split()) + 1) for row in rows]
     label = metric_label(metric)
-    charts = [
-        ("", histogram({label: [r["scores"][metric] for r in rows]}, f"{label} of an image")),
-        (
-            '<span class="key k0"></span>captions<span class="key k1"></span>references',
-            histogram(
-                {"captions": lengths, "references": references}, "number of words", integers=True
-            ),
-        ),
-        ("", histogram({"captions": per_word}, "log-probability a word, nats")),
+    scores = {label: [PRINTED_SCALE * row["scores"][metric] for row in rows]}
+    words = {"captions": lengths, "references": references}
+    return [
+        {"svg": Markup(svg), "key": has_key}
+        for svg, has_key in (
+            (histogram(scores, f"{label} of an image"), False),
+            (histogram(words, "number of words", integers=True), True),
+            (histogram({"captions": per_word}, "log-probability a word, nats"), False),
+        )
     ]
-    return "".join(f'<div class="card">{svg}<p class="soft">{key}</p></div>' for key, svg in charts)
 
 
-def _checks(checks: Mapping[str, Any]) -> str:
+def _checks(checks: Mapping[str, Any]) -> list[tuple[str, str]]:
     diversity = checks["diversity"]
     rows = []
     for key, name in CHECK_NAMES.items():
         value = diversity[key]
         if value is not None:
-            text = f"{value:.1%}" if key in SHARES else f"{value:.4g}"
-            rows.append((name, text))
+            rows.append((name, f"{value:.1%}" if key in SHARES else f"{value:.4g}"))
     rows.append(("Captions cut at the greatest length", f"{checks['cut_captions']:.1%}"))
     shared = checks["shared_images"]
     if shared is not None:
@@ -186,24 +181,4 @@ def _checks(checks: Mapping[str, Any]) -> str:
         rows.append(
             (f"Images also among the {compared} of other splits", str(len(shared["shared"])))
         )
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="n">{value}</td></tr>'
-        for name, value in rows
-    )
-    frequent = "".join(
-        f'<tr><td>{escape(text) or "(no words)"}</td><td class="n">{count}</td></tr>'
-        for text, count in diversity["most_common"]
-    )
-    head = _header("Most frequent captions") + _header("Images", number=True)
-    return (
-        f'<div class="row"><div><table><tbody>{body}</tbody></table></div><div><table><thead><tr>'
-        f"{head}</tr></thead><tbody>{frequent}</tbody></table></div></div>"
-    )
-
-
-def _row(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    scores = "".join(f'<td class="n">{row["scores"][name]:.3f}</td>' for name in names)
-    return (
-        f'<tr><td class="id">{escape(str(row["id"]))}</td><td>{escape(row["caption"])}</td>'
-        f'<td class="soft">{escape(row["references"][0])}</td>{scores}</tr>'
-    )
+    return rows

@@ -1,4 +1,4 @@
-"""From a captioner and a picture to an `Explanation`."""
+"""From a captioner and an image to an `Explanation`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_showattend.explain.explanation import Explanation
 from keras_showattend.preprocessing.images import load_image
 from keras_showattend.search.generation import CaptionHypothesis, hypotheses
 
-# Longest side, in pixels, of the picture that an explanation keeps.
+# Longest side, in pixels, of the image that an explanation keeps.
 LONGEST_SIDE = 1024
 
 
@@ -24,15 +24,15 @@ def explain(
     capitalize: bool = True,
     **search_options: Any,
 ) -> Explanation:
-    """Captions one picture and tells where each word looked and how sure it was.
+    """Captions one image and tells where each word looked and how sure it was.
 
     The search is `ImageCaptioner.generate`'s own; its caption is then read once more by
     the decoder (teacher forcing), which gives each word's probability and attention.
 
     Args:
         captioner: an `ImageCaptioner` with its preprocessor.
-        image: one picture, as `ImageCaptioner.generate` takes them.
-        caption: str or None. A caption of yours, to be explained in place of a generated
+        image: one image, as `ImageCaptioner.generate` takes them.
+        caption: str or None. A caption of yours to explain in place of a generated
             one: what the model thinks of those words. Words that it does not know are
             shown, and counted, as `<unk>`.
         capitalize: bool. Whether the caption begins with an upper-case letter.
@@ -43,14 +43,14 @@ def explain(
         `Explanation`.
 
     Raises:
-        ImageError: if the picture cannot be read.
-        ValueError: for a number of beams or words below 1, or several pictures at once.
+        ImageError: if the image cannot be read.
+        ValueError: for a number of beams or words below 1, or several images at once.
     """
     options = captioner.search_options(**search_options)
     preprocessor = captioner.preprocessor
     if isinstance(image, list | tuple | dict) or np.ndim(image) == 4:
         raise ValueError(
-            "`explain` takes one picture. Call it in a loop for several. "
+            "`explain` takes one image. Call it in a loop for several. "
             f"Received: {type(image).__name__}"
         )
     picture = load_image(image)
@@ -92,7 +92,7 @@ def explain(
 def replay_caption(
     backbone: Any, tokenizer: Any, images: np.ndarray, token_ids: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Teacher forcing of one caption.
+    """Reads one caption with teacher forcing.
 
     Args:
         backbone: a `ShowAttendBackbone`.
@@ -129,7 +129,7 @@ def replay_caption(
 
 
 def _until_end(token_ids: np.ndarray, preprocessor: Any) -> np.ndarray:
-    """Words and, where there is one, the end token of int32[T]."""
+    """Returns the words and, where there is one, the end token of int32[T]."""
     ends = np.flatnonzero(token_ids == preprocessor.tokenizer.end_token_id)
     return token_ids[: ends[0] + 1] if ends.size else token_ids
 
@@ -137,7 +137,7 @@ def _until_end(token_ids: np.ndarray, preprocessor: Any) -> np.ndarray:
 def _fit(
     picture: np.ndarray, cropped_to: tuple[int, int] | None
 ) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """Shrinks a picture to `LONGEST_SIDE`; finds the window of it that the encoder sees."""
+    """Shrinks an image to `LONGEST_SIDE`; finds the window of it that the encoder sees."""
     height, width = picture.shape[:2]
     scale = LONGEST_SIDE / max(height, width)
     if scale < 1:

@@ -1,13 +1,13 @@
-"""`Explanation`: what a captioner said of one picture, where it looked, how sure it was."""
+"""`Explanation`: what a captioner said of one image, where it looked, how sure it was."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from keras_showattend._typing import PathLike
 from keras_showattend.search.generation import CaptionHypothesis
 
 
@@ -18,14 +18,14 @@ class Explanation:
     T is the number of words. A caption without words has T = 0.
 
     Attributes:
-        image: uint8[H, W, 3]. The picture, RGB, upright; large ones are made smaller.
+        image: uint8[H, W, 3]. The image, RGB, upright; large ones are made smaller.
         window: `(left, top, right, bottom)`, int, in pixels of `image`: the part that the
-            encoder saw, over which the attention grid lies. The whole picture, unless
+            encoder saw, over which the attention grid lies. The whole image, unless
             the image converter crops.
         caption: str. What `ImageCaptioner.generate` gives with the same settings.
         words: list of T str, as the decoder knows them: lower case.
         log_probabilities: float32[T]. Natural logarithm of each word's probability, given
-            the picture and the words before it.
+            the image and the words before it.
         entropies: float32[T]. Entropy of the decoder's choice at each word, in nats: 0 is
             certain, `log(V)` a blind guess among the V tokens.
         attention_weights: float32[T, rows, columns]. Where the decoder looked when it
@@ -65,11 +65,13 @@ class Explanation:
         return self.attention_weights.shape[1], self.attention_weights.shape[2]
 
     def overlay(self, index: int, style: str = "smooth") -> np.ndarray:
-        """The picture, bright where one word looked and dark where it did not.
+        """Shows on the image where one word looked.
 
         Args:
             index: int. Position of the word in `words`.
-            style: `"smooth"` or `"grid"`, the true cells.
+            style: `"smooth"` or `"grid"`, the true cells, in colours from none (the bare image)
+                to yellow (the word's greatest weight); or `"spotlight"`, bright where the word
+                looked and dark where it did not.
 
         Returns:
             uint8[H, W, 3].
@@ -77,20 +79,22 @@ class Explanation:
         Raises:
             ValueError: for an unknown style.
         """
-        from keras_showattend.explain.overlay import spotlight
+        from keras_showattend.explain.overlay import overlay
 
-        return spotlight(self.image, self.attention_weights[index], self.window, style)
+        return overlay(self.image, self.attention_weights[index], self.window, style)
 
-    def plot(self, style: str = "smooth", columns: int = 4) -> Any:
-        """Draws the picture and one panel a word, with matplotlib.
+    def plot(self, style: str = "smooth", columns: int = 4, content_words: bool = False) -> Any:
+        """Draws the image and one panel per word, with matplotlib.
 
         Args:
-            style: `"smooth"` or `"grid"`.
+            style: see `overlay`.
             columns: int. Panels in a row. Defaults to 4.
+            content_words: bool. Whether to leave out words such as "a" and "on", which name
+                nothing to be seen. Knows English only.
 
         Returns:
-            `matplotlib.figure.Figure`; save it with `savefig`, or leave it last in a
-            notebook's cell.
+            `matplotlib.figure.Figure`, which a notebook draws when it stands last in a cell;
+            save it with `savefig`. It does not belong to pyplot, so `plt.show()` is not needed.
 
         Raises:
             ImportError: if matplotlib is not installed; tells the pip line.
@@ -98,30 +102,39 @@ class Explanation:
         """
         from keras_showattend.explain.plot import plot
 
-        return plot(self, style, columns)
+        return plot(self, style, columns, content_words)
 
     def save_gif(
-        self, path: str | os.PathLike[str], style: str = "smooth", seconds_per_word: float = 0.8
+        self,
+        path: PathLike,
+        style: str = "smooth",
+        seconds_per_word: float = 0.8,
+        content_words: bool = False,
     ) -> None:
         """Writes an animation that goes through the caption word by word.
 
         Args:
-            path: where the GIF goes; its folder must exist.
-            style: `"smooth"` or `"grid"`.
+            path: path of the GIF file; it ends in `.gif` and its folder exists.
+            style: see `overlay`.
             seconds_per_word: float, seconds. Defaults to 0.8.
+            content_words: see `plot`.
 
         Raises:
-            ValueError: for an unknown style, or `seconds_per_word` not above 0.
+            ValueError: for another ending, an unknown style, or `seconds_per_word` not above 0.
         """
-        from keras_showattend.explain.plot import save_gif
+        from keras_showattend.explain.animation import save_gif
 
-        save_gif(self, path, style, seconds_per_word)
+        save_gif(self, path, style, seconds_per_word, content_words)
 
-    def to_html(self) -> str:
-        """A complete page, in one string, that needs no other file, network or JavaScript."""
+    def to_html(self, content_words: bool = False) -> str:
+        """Returns a complete page that needs no other file, network or JavaScript.
+
+        Args:
+            content_words: see `plot`.
+        """
         from keras_showattend.explain.html import page
 
-        return page(self)
+        return page(self, content_words)
 
     def _repr_html_(self) -> str:
         from keras_showattend.explain.html import fragment
@@ -129,7 +142,7 @@ class Explanation:
         return fragment(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the picture, in types that `json.dumps` takes."""
+        """Returns everything but the image, in types that `json.dumps` takes."""
         return {
             "caption": self.caption,
             "confidence": self.confidence,

@@ -226,7 +226,7 @@ def test_a_photograph_on_its_side_is_explained_upright(tmp_path):
 def test_even_attention_is_bright_everywhere_and_described_as_such():
     even = np.full((3, 4), 1 / 12)
     assert heat_map(even, (30, 41)).min() > 0.99
-    assert describe_place(even) == "the whole picture"
+    assert describe_place(even) == "the whole image"
 
 
 def test_large_pictures_are_kept_small(captioner):
@@ -236,7 +236,7 @@ def test_large_pictures_are_kept_small(captioner):
 
 
 def test_refusals(captioner):
-    with pytest.raises(ValueError, match="one picture"):
+    with pytest.raises(ValueError, match="one image"):
         explain(captioner, [tiny_picture(8, 8)])
     with pytest.raises(ValueError, match="Received: num_beams=0"):
         explain(captioner, tiny_picture(8, 8), num_beams=0)
