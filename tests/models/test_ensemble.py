@@ -35,10 +35,14 @@ def ensemble(members):
 
 def probabilities(captioner, image, text):
     """The captioner's probability of each word of a caption, and of its end, by itself."""
-    x, y, weight = captioner.preprocessor({"images": [image], "captions": [text]})
-    logits = keras.ops.convert_to_numpy(captioner(x))[0]
+    preprocessor = captioner.preprocessor
+    tokenizer = preprocessor.tokenizer
+    tokens = [*tokenizer.tokenize(text), tokenizer.end_token_id][: preprocessor.sequence_length]
+    read = np.array([[tokenizer.start_token_id, *tokens[:-1]]], "int32")
+    images = preprocessor.convert_images([image])
+    logits = keras.ops.convert_to_numpy(captioner({"images": images, "token_ids": read}))[0]
     every = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    return np.array([every[step, word] for step, word in enumerate(y[0]) if weight[0, step]])
+    return every[np.arange(len(tokens)), tokens]
 
 
 def test_a_caption_has_the_product_of_mean_probabilities(ensemble, members):
@@ -46,7 +50,7 @@ def test_a_caption_has_the_product_of_mean_probabilities(ensemble, members):
     rows = ensemble.generate(IMAGES, num_beams=3, return_all_beams=True, capitalize=False)
     for image, row in zip(IMAGES, rows, strict=True):
         assert len(row) == 3
-        for text, log_probability, _ in row:
+        for text, log_probability, *_ in row:
             each = [probabilities(member, image, text) for member in members]
             mean = sum(share * p for share, p in zip(shares, each, strict=True))
             assert log_probability == pytest.approx(np.log(mean).sum(), abs=1e-3)

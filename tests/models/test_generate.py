@@ -183,11 +183,13 @@ def test_all_beams(captioner, paths):
 def teacher_forced(captioner, path, text):
     """Steps and log-probability of a caption, the end where it fits included."""
     preprocessor = captioner.preprocessor
-    x, y, weight = preprocessor({"images": [path], "captions": [text]})
-    logits = keras.ops.convert_to_numpy(captioner(x))
+    tokenizer = preprocessor.tokenizer
+    tokens = [*tokenizer.tokenize(text), tokenizer.end_token_id][: preprocessor.sequence_length]
+    read = np.array([[tokenizer.start_token_id, *tokens[:-1]]], "int32")
+    images = preprocessor.convert_images([path])
+    logits = keras.ops.convert_to_numpy(captioner({"images": images, "token_ids": read}))[0]
     log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    each = np.take_along_axis(log_probabilities, y[..., None], -1)[..., 0]
-    return weight.sum(), (each * weight).sum()
+    return len(tokens), log_probabilities[np.arange(len(tokens)), tokens].sum()
 
 
 def test_length_penalty_reorders(captioner, paths):
