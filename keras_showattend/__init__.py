@@ -42,6 +42,7 @@ _NAMES = {
     "create_captioner": "models",
     "data": "data",
     "encoders": "encoders",
+    "engines": "engines",
     "evaluation": "evaluation",
     "explain": "explain",
     "hub": "hub",
@@ -61,5 +62,7 @@ __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)
 
 if "keras" in sys.modules:
-    # Registers the classes that a `.keras` file or a preset names.
+    # Registers the classes that a `.keras` file, or a preset that KerasHub's base classes
+    # load, may name. Without Keras this would take seconds, which the command line saves;
+    # after a later `import keras`, `import keras_showattend.models` registers them.
     importlib.import_module(f"{__name__}.models")

@@ -31,6 +31,7 @@ NAMES = {
         "create_captioner",
         "data",
         "encoders",
+        "engines",
         "evaluation",
         "explain",
         "hub",
@@ -231,11 +232,21 @@ def test_the_package_alone_imports_nothing_slow():
     assert heavy & set(python(code)) == set()
 
 
+def test_the_package_alone_is_enough_for_every_public_name():
+    code = (
+        "import keras_showattend\n"
+        f"for package, names in {NAMES}.items():\n"
+        "    found = getattr(keras_showattend, package) if package else keras_showattend\n"
+        "    print(*(name for name in names if not hasattr(found, name)))\n"
+    )
+    assert python(code) == []
+
+
 def test_keras_hub_finds_our_classes():
     names = ["ImageCaptioner", "ShowAttendBackbone", "CaptionTokenizer", "CaptionImageConverter"]
     names += ["ImageCaptionerPreprocessor", "ImageEncoder", "CaptionDecoder", "CaptionCrossentropy"]
     code = (
-        "import keras_hub, keras_showattend, keras\n"
+        "import keras, keras_showattend\n"
         f"for name in {names}:\n"
         "    found = keras.saving.get_registered_object(f'keras_showattend>{name}')\n"
         "    print(found.__name__)\n"

@@ -1,18 +1,19 @@
-"""Refuses an engine that cannot be had, without Keras, whose import takes seconds."""
+"""Checks an engine's name without importing Keras, which takes seconds."""
 
 import importlib.util
+from typing import Any
 
 ENGINES = ("keras", "openvino")
 
 
-def check_engine(engine, dtype=None):
-    """Refuses an engine that cannot be had, before a captioner is loaded or pictures are.
+def check_engine(engine: str, dtype: Any = None) -> None:
+    """Refuses an engine that is not available, before a captioner or an image is loaded.
 
     Args:
         engine, dtype: see `ImageCaptioner.use_engine`.
 
     Raises:
-        ModuleNotFoundError: if the engine is not installed; says how to.
+        ModuleNotFoundError: if the engine is not installed; says how to install it.
         ValueError: for an unknown engine, or a `dtype` where it has its own.
     """
     if engine not in ENGINES:

@@ -1,36 +1,42 @@
-"""Several captioners of one architecture melted into one."""
+"""`average_captioners`: one captioner from several of one architecture."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from keras_showattend._config import without_names
+from keras_showattend._typing import PathLike
 from keras_showattend.models.backbone import ShowAttendBackbone
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.members import load_members, normalize_weights
 from keras_showattend.presets.provenance import merged, origin_of
 
-# What two captioners may differ in and still have weights of one meaning.
+# Settings that say nothing about the weights.
 _NO_ARCHITECTURE = ("trainable", "dtype", "dropout")
 
 
-def average_captioners(captioners, weights=None):
-    """A captioner whose weights are the mean of others' weights: a model soup.
+def average_captioners(
+    captioners: Sequence[ImageCaptioner | PathLike], weights: Sequence[float] | None = None
+) -> ImageCaptioner:
+    """Averages the weights of captioners: a model soup.
 
-    Source: Wortsman et al. 2022 (arXiv 2203.05482). It works for captioners that were
-    trained on from the same weights, such as fine-tunings of one preset with several
-    seeds; the mean of captioners that began apart says nothing. Unlike an ensemble it costs
-    no more than one captioner.
+    Source: Wortsman et al. 2022 (arXiv 2203.05482). Average captioners that were
+    fine-tuned from the same weights, such as runs of one preset with several seeds; for
+    captioners with different initial weights the mean is meaningless. Unlike an ensemble
+    it costs no more than one captioner.
 
     Args:
         captioners: list of `ImageCaptioner`, or of what `ImageCaptioner.from_preset`
             takes.
-        weights: list of positive floats, scaled to add up to 1. Defaults to equal shares.
+        weights: list of positive floats, one for each captioner, scaled to sum to 1.
+            Defaults to equal weights.
 
     Returns:
         A new `ImageCaptioner` with the first one's preprocessor.
 
     Raises:
-        ValueError: for vocabularies or architectures that differ, quantised weights, or
+        ValueError: for vocabularies or architectures that differ, quantized weights, or
             `weights` that do not fit.
     """
     member_weights = normalize_weights(weights, len(captioners))
@@ -54,7 +60,7 @@ def average_captioners(captioners, weights=None):
     return average
 
 
-def _require_same_architecture(backbone, other):
+def _require_same_architecture(backbone: ShowAttendBackbone, other: ShowAttendBackbone) -> None:
     config, other_config = (
         without_names(each.get_config(), _NO_ARCHITECTURE) for each in (backbone, other)
     )

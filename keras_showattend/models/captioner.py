@@ -12,7 +12,8 @@ from keras_showattend._typing import PathLike, Tensor
 from keras_showattend.data.features import FeatureCache, Features, open_cache
 from keras_showattend.engines import KerasEncoder, OpenVinoEncoder, check_engine
 from keras_showattend.engines.openvino import MIN_SAMPLES
-from keras_showattend.explain.calibration import Calibration, load_calibration
+from keras_showattend.evaluation import evaluate_captions
+from keras_showattend.explain import Calibration, explain, load_calibration
 from keras_showattend.models.backbone import ShowAttendBackbone, refuse_hdf5
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.presets import Provenance, preset_names, resolve_preset
@@ -549,9 +550,6 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             `keras_showattend.explain.Explanation`, which plots itself; its caption is
             the one that `generate` gives with the same options.
         """
-        # Imported here and in the next method, because few users need them.
-        from keras_showattend.explain import explain
-
         return explain(self, image, **options)
 
     def evaluate_captions(self, dataset: Any, **options: Any) -> dict[str, Any]:
@@ -565,8 +563,6 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             Dict that JSON can hold, with `scores`, `intervals`, `protocol`, `checks`,
             `warnings` and `images`.
         """
-        from keras_showattend.evaluation import evaluate_captions
-
         return evaluate_captions(self, dataset, **options)
 
     # === Loading, saving, sharing ===
@@ -653,8 +649,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
     def save(self, filepath: PathLike, *args: Any, **kwargs: Any) -> None:
         """Saves a `.keras` file, for `keras.saving.load_model`; see `keras.Model.save`.
 
-        Unlike a preset it holds the state of the optimizer. Loading it takes
-        `import keras_showattend.models`.
+        Unlike a preset it holds the state of the optimizer. Import `keras` and then
+        `keras_showattend` before loading it.
 
         Raises:
             ValueError: for a file of the older HDF5 format.
@@ -697,6 +693,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         Returns:
             Address of the repository, or with `dry_run` a listing of what would be sent.
         """
+        # Imported here, because few users need the client of the Hub.
         from keras_showattend.hub import push_to_hub
 
         return push_to_hub(self, repo_id, **options)

@@ -1,13 +1,16 @@
 """Members that are joined: captioners of one vocabulary, and their weights."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from keras_showattend._typing import PathLike
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.preprocessing.caption_tokenizer import require_same_vocabulary
 
 
-def load_members(captioners):
-    """Captioners that can be joined.
+def load_members(captioners: Sequence[ImageCaptioner | PathLike]) -> list[ImageCaptioner]:
+    """Loads captioners and checks that they can be joined.
 
     Args:
         captioners: list of `ImageCaptioner` with their preprocessors, or of what
@@ -38,7 +41,7 @@ def load_members(captioners):
     return loaded
 
 
-def normalize_weights(weights, count):
+def normalize_weights(weights: Sequence[float] | None, count: int) -> list[float]:
     """Scales member weights to sum to 1.
 
     Args:
@@ -46,15 +49,15 @@ def normalize_weights(weights, count):
         count: int. Number of members.
 
     Returns:
-        float64[count].
+        List of `count` floats.
 
     Raises:
         ValueError: for another number of weights, or one that is not positive.
     """
-    weights = np.ones(count) if weights is None else np.asarray(weights, dtype="float64")
-    if weights.shape != (count,) or not (np.isfinite(weights) & (weights > 0)).all():
+    given = np.ones(count) if weights is None else np.asarray(weights, dtype="float64")
+    if given.shape != (count,) or not (np.isfinite(given) & (given > 0)).all():
         raise ValueError(
             "`weights` must hold one positive number for each captioner. "
-            f"Received: weights={weights.tolist()} for {count} captioners"
+            f"Received: weights={given.tolist()} for {count} captioners"
         )
-    return weights / weights.sum()
+    return (given / given.sum()).tolist()

@@ -1,33 +1,37 @@
 """Beam search over the decoder's steps."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from keras import ops
 
-from keras_showattend.search.penalties import IMPOSSIBLE, penalize, penalize_repetition
+from keras_showattend._typing import Tensor
+from keras_showattend.search.penalties import IMPOSSIBLE, Step, penalize, penalize_repetition
 
 
 def beam_search(
-    step,
-    states,
-    batch_size,
+    step: Step,
+    states: list[Tensor],
+    batch_size: int | Tensor,
     *,
-    vocabulary_size,
-    num_beams,
-    max_length,
-    start_id,
-    end_id,
-    pad_id,
-    forbidden_ids=(),
-    length_penalty=0.0,
-    no_repeat_ngram_size=0,
-):
+    vocabulary_size: int,
+    num_beams: int,
+    max_length: int,
+    start_id: int,
+    end_id: int,
+    pad_id: int,
+    forbidden_ids: Iterable[int] = (),
+    length_penalty: float | Tensor = 0.0,
+    no_repeat_ngram_size: int = 0,
+) -> dict[str, Tensor]:
     """Finds the most probable captions, several at a time.
 
     A beam that has ended is frozen: it keeps its log-probability and competes with the
-    others as it is. With `num_beams=1` this is greedy search; with as many beams as
+    others unchanged. With `num_beams=1` this is greedy search; with as many beams as
     there are captions it is exhaustive. The log-probability of a caption is the sum over
-    its words and its end token, under the decoder's full softmax, which is what teacher
-    forcing gives. The result is ranked by `log_probability / length ** length_penalty`
-    (length with the end token; Wu et al. 2016, arXiv 1609.08144, give the idea).
+    its words and its end token, under the decoder's full softmax, as in teacher forcing.
+    The result is ranked by `log_probability / length ** length_penalty` (length with the
+    end token; after Wu et al. 2016, arXiv 1609.08144).
 
     Args:
         step: function `(token_ids int32[B * K], states) -> (logits float[B * K, V],
@@ -42,7 +46,8 @@ def beam_search(
         end_id: int. Token that ends a caption.
         pad_id: int. Token that fills ended captions.
         forbidden_ids: tokens that are never generated.
-        length_penalty: float. 0 ranks by log-probability, which favours short captions.
+        length_penalty: float or float32 scalar tensor. 0 ranks by log-probability, which
+            favors short captions.
         no_repeat_ngram_size: int. Size of the n-grams that no caption may hold twice; see
             `penalize_repetition`. 0 for none.
 
@@ -56,7 +61,7 @@ def beam_search(
     frozen = ops.where(ops.equal(ids, pad_id), 0.0, IMPOSSIBLE)
 
     grid = (batch_size, num_beams)
-    # All beams start alike; only the first may speak, or the K best would be copies.
+    # All beams start alike. Only the first may continue, or the K best would be copies.
     log_probs = ops.where(ops.equal(ops.arange(num_beams), 0), 0.0, IMPOSSIBLE)
     log_probs = ops.broadcast_to(ops.cast(log_probs, "float32"), grid)
     tokens = ops.full((batch_size, num_beams, max_length), pad_id, dtype="int32")
@@ -65,10 +70,26 @@ def beam_search(
     lengths = ops.zeros(grid, dtype="int32")
     first_row = ops.expand_dims(ops.arange(batch_size) * num_beams, axis=1)
 
-    def unfinished(time, tokens, last, log_probs, finished, lengths, states):
+    def unfinished(
+        time: Tensor,
+        tokens: Tensor,
+        last: Tensor,
+        log_probs: Tensor,
+        finished: Tensor,
+        lengths: Tensor,
+        states: list[Tensor],
+    ) -> Tensor:
         return ops.logical_not(ops.all(finished))
 
-    def advance(time, tokens, last, log_probs, finished, lengths, states):
+    def advance(
+        time: Tensor,
+        tokens: Tensor,
+        last: Tensor,
+        log_probs: Tensor,
+        finished: Tensor,
+        lengths: Tensor,
+        states: list[Tensor],
+    ) -> tuple[Any, ...]:
         logits, states = step(ops.reshape(last, (-1,)), states)
         words = ops.log_softmax(ops.cast(logits, "float32"), axis=-1) + forbidden
         if no_repeat_ngram_size:

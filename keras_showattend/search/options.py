@@ -1,13 +1,16 @@
-"""How captions are searched for: the settings of `generate`, with their defaults."""
+"""The settings of a search, with the defaults of `generate`."""
 
 import dataclasses
+import math
+import numbers
+from typing import Any
 
 import keras_hub
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
-    """Settings of one search; what they mean is told by `ImageCaptioner.generate`.
+    """Settings of one search; `ImageCaptioner.generate` explains them.
 
     Attributes:
         max_length: int. Most words.
@@ -16,7 +19,8 @@ class SearchOptions:
         no_repeat_ngram_size: int, see `beam_search`.
 
     Raises:
-        ValueError: for a number of beams or words below 1, or a size below 0.
+        ValueError: for a number of beams or words below 1, a size below 0, or a length
+            penalty that is not a finite number.
     """
 
     max_length: int
@@ -24,7 +28,7 @@ class SearchOptions:
     length_penalty: float = 0.9
     no_repeat_ngram_size: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("max_length", "num_beams"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -35,10 +39,16 @@ class SearchOptions:
                 "`no_repeat_ngram_size` must be a positive int, or 0 to let captions repeat "
                 f"themselves. Received: no_repeat_ngram_size={size!r}"
             )
-        object.__setattr__(self, "length_penalty", float(self.length_penalty))
+        penalty = self.length_penalty
+        if not isinstance(penalty, numbers.Real) or not math.isfinite(penalty):
+            raise ValueError(
+                "`length_penalty` must be a finite number; 0 ranks by log-probability. "
+                f"Received: length_penalty={penalty!r}"
+            )
+        object.__setattr__(self, "length_penalty", float(penalty))
 
-    def resolve(self, sampler):
-        """What `num_beams=None` stands for.
+    def resolve(self, sampler: Any) -> "tuple[SearchOptions, Any]":
+        """Returns what `num_beams=None` stands for.
 
         Args:
             sampler: the `keras_hub.samplers.Sampler` of `compile`.

@@ -1,13 +1,21 @@
-"""What keeps words out of captions: numbers to be added to their log-probabilities."""
+"""Penalties that keep words out of captions: numbers added to their log-probabilities."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from keras import ops
 
-# Never wins; finite, so that 0 * it stays a number.
+from keras_showattend._typing import Tensor
+
+# From tokens int32[R] and states to logits float[R, V] and new states.
+Step: TypeAlias = Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]
+
+# Never wins; finite, so that multiplying it by 0 gives 0.
 IMPOSSIBLE = -1e9
 
 
-def penalize(token_ids, vocabulary_size):
-    """What to add to log-probabilities or logits so that some tokens never win.
+def penalize(token_ids: Iterable[int], vocabulary_size: int) -> Tensor:
+    """Returns what to add to log-probabilities or logits so that some tokens never win.
 
     Args:
         token_ids: iterable of int.
@@ -23,27 +31,29 @@ def penalize(token_ids, vocabulary_size):
     return penalties
 
 
-def penalize_repetition(token_ids, time, ngram_size, vocabulary_size):
-    """What to add so that no caption says the same n words in a row a second time.
+def penalize_repetition(
+    token_ids: Tensor, time: int | Tensor, ngram_size: int, vocabulary_size: int
+) -> Tensor:
+    """Returns what to add so that no caption holds the same n-gram twice.
 
-    Source: Paulus et al. 2018 (arXiv 1705.04304), section 2.5, with three words in summaries.
+    Source: Paulus et al. 2018 (arXiv 1705.04304), section 2.5, with trigrams in summaries.
 
     Args:
         token_ids: int32[R, T]. Captions so far.
-        time: int or int32 scalar tensor. Number of tokens that each has; what follows them
-            is not read.
+        time: int or int32 scalar tensor. Number of tokens that each has; later ones
+            are not read.
         ngram_size: int, 1 or more. Number n of words.
         vocabulary_size: int. V.
 
     Returns:
-        float32[R, V], `IMPOSSIBLE` or less at the tokens that would complete a repetition,
-        0 elsewhere.
+        float32[R, V], `IMPOSSIBLE` or less at the tokens that would repeat an n-gram, 0
+        elsewhere.
     """
     rows, length = ops.shape(token_ids)
     count = length - ngram_size + 1
     if count < 1:
         return ops.zeros((rows, vocabulary_size), "float32")
-    # An n-gram that begins at i is there once its last token, at i + n - 1, is.
+    # An n-gram that begins at i is complete if its last token, at i + n - 1, is there.
     repeats = ops.arange(count) + ngram_size - 1 < time
     repeats = ops.broadcast_to(repeats, (rows, count))
     for offset in range(ngram_size - 1):
@@ -52,9 +62,9 @@ def penalize_repetition(token_ids, time, ngram_size, vocabulary_size):
         same = ops.equal(token_ids[:, offset : offset + count], latest)
         repeats = ops.logical_and(repeats, same)
     row = ops.broadcast_to(ops.expand_dims(ops.arange(rows), 1), (rows, count))
-    places = ops.stack([row, ops.cast(token_ids[:, ngram_size - 1 :], row.dtype)], axis=-1)
+    indices = ops.stack([row, ops.cast(token_ids[:, ngram_size - 1 :], row.dtype)], axis=-1)
     return ops.scatter(
-        ops.reshape(places, (-1, 2)),
+        ops.reshape(indices, (-1, 2)),
         ops.reshape(ops.where(repeats, IMPOSSIBLE, 0.0), (-1,)),
         (rows, vocabulary_size),
     )

@@ -1,29 +1,33 @@
 """Captions drawn word by word with a sampler of KerasHub."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from keras import ops
 
-from keras_showattend.search.penalties import penalize, penalize_repetition
+from keras_showattend._typing import Tensor
+from keras_showattend.search.penalties import Step, penalize, penalize_repetition
 
 
 def sample_captions(
-    step,
-    states,
-    num_rows,
-    sampler,
+    step: Step,
+    states: list[Tensor],
+    num_rows: int | Tensor,
+    sampler: Any,
     *,
-    vocabulary_size,
-    max_length,
-    start_id,
-    end_id,
-    pad_id,
-    forbidden_ids=(),
-    no_repeat_ngram_size=0,
-    model=None,
-):
-    """Draws one caption a row.
+    vocabulary_size: int,
+    max_length: int,
+    start_id: int,
+    end_id: int,
+    pad_id: int,
+    forbidden_ids: Iterable[int] = (),
+    no_repeat_ngram_size: int = 0,
+    model: Any = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draws one caption for each row.
 
-    The sampler chooses each word; its own loop is not used, because it neither tells a
-    caption's log-probability nor pads what follows the end.
+    The sampler chooses each word. Its own loop is not used, because it neither returns
+    log-probabilities nor pads captions after their end.
 
     Args:
         step: function `(token_ids int32[R], states) -> (logits float[R, V], states)`.
@@ -32,7 +36,7 @@ def sample_captions(
         sampler: a `keras_hub.samplers.Sampler` that defines `get_next_token`.
         vocabulary_size, max_length, start_id, end_id, pad_id, forbidden_ids,
             no_repeat_ngram_size: see `beam_search`.
-        model: the `keras.Model` whose weights `step` uses; JAX wants to know it.
+        model: the `keras.Model` whose weights `step` uses; the loop on JAX needs it.
 
     Returns:
         Tuple of `token_ids` int32[R, T], `log_probabilities` float32[R] under the decoder's
@@ -40,10 +44,26 @@ def sample_captions(
     """
     forbidden = penalize({*forbidden_ids, pad_id, start_id}, vocabulary_size)
 
-    def unfinished(time, tokens, last, log_probs, finished, lengths, states):
+    def unfinished(
+        time: Tensor,
+        tokens: Tensor,
+        last: Tensor,
+        log_probs: Tensor,
+        finished: Tensor,
+        lengths: Tensor,
+        states: list[Tensor],
+    ) -> Tensor:
         return ops.logical_not(ops.all(finished))
 
-    def advance(time, tokens, last, log_probs, finished, lengths, states):
+    def advance(
+        time: Tensor,
+        tokens: Tensor,
+        last: Tensor,
+        log_probs: Tensor,
+        finished: Tensor,
+        lengths: Tensor,
+        states: list[Tensor],
+    ) -> tuple[Any, ...]:
         logits, states = step(last, states)
         logits = ops.cast(logits, "float32")
         allowed = logits + forbidden

@@ -1,5 +1,6 @@
 """`use_engine`: the encoder in OpenVINO's 8-bit integers."""
 
+import concurrent.futures
 import importlib.util
 import sys
 
@@ -84,6 +85,15 @@ def test_captions_come_from_the_engine_until_it_is_changed(captioner):
     assert 1e-3 < abs(log_probability() - expected) < 0.5
     captioner.use_engine("keras")
     assert log_probability() == pytest.approx(expected, abs=1e-4)
+
+
+@needs_openvino
+def test_several_threads_share_the_engine(captioner):
+    captioner.use_engine("openvino", SAMPLES)
+    expected = [captioner.generate(image, num_beams=1) for image in SAMPLES[:4]]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: captioner.generate(SAMPLES[i % 4], num_beams=1), range(40)))
+    assert found == expected * 10
 
 
 def test_encoder_in_another_precision(captioner):
