@@ -1,8 +1,8 @@
-"""Alt text for every picture of a folder, as CSV on the screen.
+"""Alt text for every image of a folder, as CSV on stdout.
 
     python examples/caption_folder.py photos > alt_text.csv
 
-`keras-showattend caption photos --output alt_text.csv` does the same and can be interrupted.
+`keras-showattend caption photos --output alt_text.csv` does the same and can be resumed.
 """
 
 import argparse
@@ -10,11 +10,11 @@ import csv
 import sys
 
 from keras_showattend import ImageCaptioner, ImageError
-from keras_showattend.preprocessing.images import find_images
+from keras_showattend.preprocessing import find_images
 
 
-def main():
-    """Writes one row a picture; pictures that cannot be read are named on stderr."""
+def main() -> None:
+    """Writes one row per image; names images that cannot be read on stderr."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--preset", default="vgg16_gru_flickr8k")

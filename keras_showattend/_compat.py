@@ -21,3 +21,13 @@ def take_initial_epoch(model: "keras.Model", initial_epoch: int) -> int:
     """
     resumed, model._initial_epoch = model._initial_epoch, None
     return resumed or initial_epoch
+
+
+def set_initial_epoch(model: "keras.Model", epoch: int) -> None:
+    """Tells a training loop where to begin, as `keras.callbacks.BackupAndRestore` does.
+
+    Args:
+        model: `keras.Model`, in a callback's `on_train_begin`.
+        epoch: int. Counted from 0.
+    """
+    model._initial_epoch = epoch

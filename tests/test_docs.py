@@ -71,6 +71,7 @@ def test_there_are_examples():
     assert has_examples(ROOT / "docs" / "training.md")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [*filter(has_examples, FILES)], ids=lambda path: path.name)
 def test_examples(path, work, monkeypatch):
     if "plot" in path.read_text(encoding="utf-8"):

@@ -58,6 +58,7 @@ NAMES = {
         "read_captions_file",
         "read_coco",
         "read_flickr8k",
+        "read_records",
     ],
     "engines": ["KerasEncoder", "OpenVinoEncoder", "check_engine"],
     "evaluation": [

@@ -1,4 +1,4 @@
-"""`keras-showattend train`: pictures with captions to a preset of one's own."""
+"""`keras-showattend train`: from images with captions to a preset of your own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 
 from keras_showattend.cli.console import (
     PROGRAM,
@@ -25,21 +26,26 @@ from keras_showattend.cli.train_data import (
     read_captions,
     train_and_dev,
 )
+from keras_showattend.data import CaptionDataset
+from keras_showattend.recipes import Recipe
+from keras_showattend.recipes.work_folder import work_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
     parser.add_argument("data", metavar="DATA", help="captions file, or its folder")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="where the preset goes")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="train anew though FOLDER holds a preset"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a preset in FOLDER")
     data = parser.add_argument_group("data")
-    data.add_argument("--images", metavar="FOLDER", help="pictures (default: beside the captions)")
-    data.add_argument("--format", choices=FORMATS, help="of DATA (default: found out)")
-    data.add_argument("--image-column", metavar="NAME", default="image", help="of a table")
-    data.add_argument("--caption-column", metavar="NAME", default="caption", help="of a table")
-    data.add_argument("--split-column", metavar="NAME", help="of a table that names splits")
+    data.add_argument("--images", metavar="FOLDER", help="images (default: beside the captions)")
+    data.add_argument("--format", choices=FORMATS, help="format of DATA (default: recognised)")
+    data.add_argument(
+        "--image-column", metavar="NAME", default="image", help="column of file names in a table"
+    )
+    data.add_argument(
+        "--caption-column", metavar="NAME", default="caption", help="column of captions in a table"
+    )
+    data.add_argument("--split-column", metavar="NAME", help="of split names in a table")
     data.add_argument(
         "--split", metavar="NAME", help="split to learn from (default: train, or everything)"
     )
@@ -51,15 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dev-fraction",
         type=fraction,
         metavar="SHARE",
-        help=f"share to draw for that at random (default: {DEV_FRACTION} if there are no splits)",
+        help="share of the images to draw for that at random (default: "
+        f"{DEV_FRACTION} if there are no splits)",
     )
-    data.add_argument("--strict", action="store_true", help="refuse data with any problem")
+    data.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse data with any problem, such as an image that cannot be read",
+    )
     training = parser.add_argument_group("training")
     start = training.add_mutually_exclusive_group()
     start.add_argument(
         "--preset",
         metavar="NAME|FOLDER",
-        help="captioner to go on from, with its vocabulary (default: start anew)",
+        help="captioner to start from, with its vocabulary (default: start from scratch)",
     )
     start.add_argument(
         "--encoder-weights",
@@ -71,19 +82,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         action="append",
         metavar="NAME|FOLDER",
-        help="captioner to learn from, with a --distillation-weight; several together if repeated",
+        help="captioner to learn from, with --distillation-weight; repeat it for an ensemble",
     )
     training.add_argument(
         "--feature-cache",
         metavar="FOLDER",
         default="auto",
-        help="where features of pictures are kept (default: ~/.cache/keras_showattend)",
+        help="where features of images are kept (default: ~/.cache/keras_showattend)",
     )
     training.add_argument(
         "--patience",
         type=positive_int,
         metavar="EPOCHS",
-        help="stop after so many epochs without a better CIDEr (default: never)",
+        help="epochs without a better CIDEr after which to stop (default: never stop)",
     )
     add_recipe_options(parser.add_argument_group("recipe"))
 
@@ -93,9 +104,8 @@ def run(args: argparse.Namespace) -> int:
     path, data_format = find_captions(args.data, args.format)
     encoder_weights = _encoder_weights(args.encoder_weights)
     output = pathlib.Path(args.output).expanduser()
-    # An unfinished training is gone on with, whether or not it had to replace a preset.
-    unfinished = output.with_name(output.name + ".training").exists()
-    check_preset_output(output, args.overwrite or unfinished)
+    # An unfinished run is resumed, whether or not it had to replace a preset.
+    check_preset_output(output, args.overwrite or work_folder(output).exists())
     stages = recipes_from(args)
     dataset = read_captions(path, data_format, args)
     say(f"read {os.path.basename(path)} as {data_format}: {dataset!r}")
@@ -103,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"left out:\n{dataset.problems}")
     train, dev = train_and_dev(dataset, args, stages[0].seed)
     say(f"learning from {train!r}, choosing the best epoch by {dev!r}")
-    # Keras tells its progress on stdout, which is for the scores.
+    # Keras prints its progress on stdout, which is for the scores.
     with contextlib.redirect_stdout(sys.stderr):
         scores = _train(args, train, dev, output, stages, encoder_weights)
     for name, value in scores.items():
@@ -113,13 +123,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def interrupted(args: argparse.Namespace) -> str:
-    """How to go on after Ctrl-C."""
-    return "Run the same command again: it goes on with the epoch that was not finished."
+    """Tells how to resume after Ctrl-C."""
+    return "Run the same command again: it resumes with the epoch that was not finished."
 
 
-def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float]:
+def _train(
+    args: argparse.Namespace,
+    train: CaptionDataset,
+    dev: CaptionDataset,
+    output: pathlib.Path,
+    stages: list[Recipe],
+    encoder_weights: str | None,
+) -> dict[str, float]:
     from keras_showattend import CaptionerEnsemble, ImageCaptioner, metrics
     from keras_showattend.recipes import train_captioner
+    from keras_showattend.recipes.stage import stage_cache
     from keras_showattend.search import caption_dataset
 
     captioner = train_captioner(
@@ -132,15 +150,15 @@ def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float
         encoder_weights=encoder_weights,
         feature_cache=args.feature_cache,
         patience=args.patience,
+        strict=args.strict,
         command=command_record(args.argv),
         # One line an epoch in a log file, a bar on a terminal.
         verbose=1 if sys.stderr.isatty() else 2,
     )
-    folder = None if args.feature_cache == "auto" else args.feature_cache
     captions = caption_dataset(
         captioner,
         dev,
-        feature_cache=captioner.feature_cache(folder, dtype=stages[-1].feature_dtype),
+        feature_cache=stage_cache(captioner, stages[-1], args.feature_cache),
         num_beams=stages[-1].num_beams,
         length_penalty=stages[-1].length_penalty,
     )
@@ -150,11 +168,11 @@ def _train(args, train, dev, output, stages, encoder_weights) -> dict[str, float
     return scores
 
 
-def command_record(argv) -> str:
-    """The command as it is kept in the preset: folders of this machine are left out.
+def command_record(argv: Sequence[str]) -> str:
+    """Returns the command as the preset keeps it, without the folders of this machine.
 
     Args:
-        argv: words after the program's name.
+        argv: the arguments after the program's name.
     """
     return shlex.join([PROGRAM, *map(_without_folders, argv)])
 

@@ -1,4 +1,4 @@
-"""The captioned pictures that `keras-showattend train` learns from, and their splits."""
+"""The captioned images that `keras-showattend train` learns from, and their splits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import argparse
 import os
 import re
 import warnings
+
+from keras_showattend import data as readers
+from keras_showattend.data import CaptionDataset
 
 DEV_FRACTION = 0.1
 FORMATS = ("flickr8k", "csv", "coco")
@@ -16,12 +19,12 @@ _DEV_NAMES = ("dev", "val", "validation")
 
 
 def find_captions(data: str, data_format: str | None) -> tuple[str, str]:
-    """Tells what a path holds, without importing Keras.
+    """Recognises the format of a path, without importing Keras.
 
     Args:
         data: a captions file, or a folder with `Flickr8k.token.txt` or with a file
             `captions` that ends in .csv, .tsv, .txt, .jsonl or .json.
-        data_format: one of `FORMATS`, or None to find out.
+        data_format: one of `FORMATS`, or None to recognise it.
 
     Returns:
         The path to read, and one of `FORMATS`.
@@ -41,9 +44,9 @@ def find_captions(data: str, data_format: str | None) -> tuple[str, str]:
     found = data_format or _sniff(data)
     if found is None:
         raise ValueError(
-            f"DATA is a Flickr8k folder (with {_FLICKR8K_FILE}), a table of pictures and captions "
-            "(.csv, .tsv, .txt, .jsonl) or a COCO captions .json: pass the file itself, or tell "
-            f"what it is with `--format`. Received: {data!r}"
+            f"DATA is a Flickr8k folder (with {_FLICKR8K_FILE}), a table of images and captions "
+            "(.csv, .tsv, .txt, .jsonl) or a COCO captions .json: pass the file itself, or name "
+            f"its format with `--format`. Received: {data!r}"
         )
     return data, found
 
@@ -60,8 +63,8 @@ def _sniff(path: str) -> str | None:
         return "flickr8k" if _FLICKR8K_LINE.match(file.read(4096)) else "csv"
 
 
-def read_captions(path: str, data_format: str, args: argparse.Namespace):
-    """Reads the data set; problems are in its report and not told as a warning.
+def read_captions(path: str, data_format: str, args: argparse.Namespace) -> CaptionDataset:
+    """Reads the dataset. Its problems are in its report, and give no warning.
 
     Args:
         path, data_format: from `find_captions`.
@@ -74,16 +77,14 @@ def read_captions(path: str, data_format: str, args: argparse.Namespace):
     Raises:
         DatasetError: if nothing in it can be used, or it has problems while `strict`.
     """
-    from keras_showattend import data
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         if data_format == "flickr8k":
-            return data.read_flickr8k(path, args.images, strict=args.strict)
+            return readers.read_flickr8k(path, args.images, strict=args.strict)
         if data_format == "coco":
-            return data.read_coco(path, args.images, strict=args.strict)
+            return readers.read_coco(path, args.images, strict=args.strict)
         by_split = args.split or args.dev_split
-        return data.read_captions_file(
+        return readers.read_captions_file(
             path,
             args.images,
             args.image_column,
@@ -93,11 +94,13 @@ def read_captions(path: str, data_format: str, args: argparse.Namespace):
         )
 
 
-def train_and_dev(dataset, args: argparse.Namespace, seed: int):
-    """The pictures to learn from and those to choose the best epoch by.
+def train_and_dev(
+    dataset: CaptionDataset, args: argparse.Namespace, seed: int
+) -> tuple[CaptionDataset, CaptionDataset]:
+    """Returns the images to learn from and those that choose the best epoch.
 
     Splits that the data names are used as they are. Where it names none, or where
-    `dev_fraction` is given, the dev split is drawn at random, by picture; a test split is
+    `dev_fraction` is given, the dev split is drawn at random, by image. A test split is
     never drawn from.
 
     Args:

@@ -1,4 +1,4 @@
-"""Data sets of captioned images: readers, the `CaptionDataset` they all return, features.
+"""Datasets of captioned images: readers, the `CaptionDataset` they all return, features.
 
 `FeatureCache` keeps an encoder's annotations of images on disk.
 """
@@ -16,6 +16,7 @@ _NAMES = {
     "read_captions_file": "captions_file",
     "read_coco": "coco",
     "read_flickr8k": "flickr8k",
+    "read_records": "records",
 }
 __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)

@@ -1,33 +1,20 @@
-"""Pictures with their captions: `CaptionDataset` and its collector."""
+"""Images with their captions: `CaptionDataset`."""
 
 from __future__ import annotations
 
 import os
 import random
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from keras_showattend.data.image_files import find_files
-from keras_showattend.data.report import (
-    CAPTION_NOT_TEXT,
-    DUPLICATE_CAPTION,
-    EMPTY_CAPTION,
-    IN_TWO_SPLITS,
-    MISSING_IMAGE,
-    NO_CAPTIONS,
-    UNKNOWN_IMAGE,
-    UNKNOWN_IN_SPLIT,
-    DatasetError,
-    DatasetReport,
-)
+from keras_showattend.data.report import DatasetError, DatasetReport
 from keras_showattend.preprocessing.images import ImageSource, describe_source
 
 
 @dataclass(frozen=True, eq=False)
 class CaptionedImage:
-    """One picture, anything `load_image` reads, with its captions and its name in the data set.
+    """One image, anything `load_image` reads, with its captions and its name in the dataset.
 
     Compared by identity, because an array has no single truth value.
     """
@@ -60,26 +47,26 @@ class CaptionDataset(Sequence[CaptionedImage]):
         self._splits = {name: tuple(ids) for name, ids in (splits or {}).items()}
         self.problems = problems or DatasetReport()
         if not self._items:
-            raise DatasetError("A data set holds at least one captioned image. Received: none")
+            raise DatasetError("A dataset holds at least one captioned image. Received: none")
         if len(self._by_id) < len(self._items):
             raise DatasetError(
-                "The ids of a data set differ: put all captions of an image in one item. "
+                "The ids of a dataset differ: put all captions of an image in one item. "
                 f"Received: {len(self._items)} items with {len(self._by_id)} ids"
             )
         listed = [key for ids in self._splits.values() for key in ids]
         if len(set(listed)) < len(listed) or not self._by_id.keys() >= set(listed):
             raise DatasetError(
-                "Splits name images of the data set, each in one split only. "
+                "Splits name images of the dataset, each in one split only. "
                 f"Received: splits={ {name: len(ids) for name, ids in self._splits.items()} }"
             )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], strict: bool = False) -> CaptionDataset:
-        """Makes a data set of {"images": [...], "captions": [...]}, and optionally "ids": [...].
+        """Makes a dataset of {"images": [...], "captions": [...]}, and optionally "ids": [...].
 
         Args:
             data: the images are what `load_image` reads; the captions of each are a string or a
-                list of strings. Without ids, a path is its own id and the image at place 3 is "3".
+                list of strings. Without ids, a path is its own id and image 3 of the list is "3".
                 Several entries with one id are one image, with the captions of all.
             strict: raise for any problem, instead of leaving it out with one `UserWarning`.
 
@@ -99,10 +86,13 @@ class CaptionDataset(Sequence[CaptionedImage]):
                 "There is one entry of captions (a string or a list) for each image. Received: "
                 f"{len(images)} images, {len(captions)} captions, {len(ids)} ids"
             )
+        # Imported here, because the collector makes datasets.
+        from keras_showattend.data.collector import CaptionCollector
+
         gathered = CaptionCollector()
-        for place, (image, texts, key) in enumerate(zip(images, captions, ids, strict=True)):
+        for position, (image, texts, key) in enumerate(zip(images, captions, ids, strict=True)):
             is_path = isinstance(image, str | os.PathLike)
-            name = str(image if is_path else place) if key is None else str(key)
+            name = str(image if is_path else position) if key is None else str(key)
             gathered.add_image(name, os.fspath(image) if is_path else image)
             gathered.add_captions(name, texts)
         return gathered.finish("the dict", [""], strict)
@@ -133,24 +123,24 @@ class CaptionDataset(Sequence[CaptionedImage]):
         return {name: self.split(name) for name in self._splits}
 
     def references(self) -> dict[str, list[str]]:
-        """Return id -> captions, the form the metrics take."""
+        """Returns id -> captions, the form the metrics take."""
         return {item.id: list(item.captions) for item in self._items}
 
     def split(self, name: str) -> CaptionDataset:
-        """Return one split, in the order of its list.
+        """Returns one split, in the order of its list.
 
         Raises:
             DatasetError: there is no split of that name, or none of its images is here.
         """
         if not self._splits.get(name):
             raise DatasetError(
-                "A split is one the data set names and has images of: see `split_names`, or make "
+                "A split is one the dataset names and has images of: see `split_names`, or make "
                 f"some with `random_split`. Received: {name!r}, of {self.split_names}"
             )
         return CaptionDataset((self._by_id[key] for key in self._splits[name]), None, self.problems)
 
     def random_split(self, fractions: Mapping[str, float], seed: int = 0) -> CaptionDataset:
-        """Return the same images with new splits, drawn by image, so that no caption leaks.
+        """Returns the same images with new splits, drawn by image, so that no caption leaks.
 
         The draw depends on the set of ids and on the seed, never on the order of the images.
 
@@ -161,8 +151,8 @@ class CaptionDataset(Sequence[CaptionedImage]):
         Raises:
             DatasetError: fractions that break the rule, or a split that would have no image.
         """
-        shares = list(fractions.values())
-        if not shares or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+        parts = list(fractions.values())
+        if not parts or not all(part > 0 for part in parts) or abs(sum(parts) - 1) > 1e-6:
             raise DatasetError(
                 'The fractions of a split are positive and add up to 1: {"train": 0.9, "dev": 0.1}.'
                 f" Received: {dict(fractions)}"
@@ -170,8 +160,8 @@ class CaptionDataset(Sequence[CaptionedImage]):
         drawn = sorted(self.ids)
         random.Random(seed).shuffle(drawn)
         splits, start, reached = {}, 0, 0.0
-        for name, share in fractions.items():
-            reached += share
+        for name, fraction in fractions.items():
+            reached += fraction
             stop = round(reached * len(drawn))
             chosen = set(drawn[start:stop])
             splits[name] = [key for key in self.ids if key in chosen]
@@ -222,78 +212,3 @@ class CaptionDataset(Sequence[CaptionedImage]):
         captions = sum(len(item.captions) for item in self._items)
         splits = "".join(f", {name}: {len(ids)}" for name, ids in self._splits.items())
         return f"CaptionDataset({len(self)} images, {captions} captions{splits})"
-
-
-class CaptionCollector:
-    """Gathers what a reader finds, sorts out the problems, and makes the `CaptionDataset`."""
-
-    def __init__(self) -> None:
-        self._images: dict[str, ImageSource] = {}
-        self._captions: dict[str, dict[str, None]] = {}
-        self._splits: dict[str, dict[str, None]] = {}
-        self._found: dict[str, list[str]] = {}
-
-    def note(self, kind: str, name: str) -> None:
-        """Remember one problem."""
-        self._found.setdefault(kind, []).append(name)
-
-    def add_image(self, name: str, image: ImageSource) -> None:
-        """Add an image, unless its name is known; a str is a path, looked for at the end."""
-        self._images.setdefault(name, image)
-        self._captions.setdefault(name, {})
-
-    def add_captions(self, name: str, captions: Any) -> None:
-        """Add one caption or a list of them to a known image, those that are good."""
-        for caption in captions if isinstance(captions, list | tuple) else [captions]:
-            if not isinstance(caption, str):
-                self.note(CAPTION_NOT_TEXT, f"{name} ({describe_source(caption)})")
-            elif not caption.strip():
-                self.note(EMPTY_CAPTION, name)
-            elif name not in self._captions:
-                self.note(UNKNOWN_IMAGE, name)
-            elif caption.strip() in self._captions[name]:
-                self.note(DUPLICATE_CAPTION, name)
-            else:
-                self._captions[name][caption.strip()] = None
-
-    def add_to_split(self, split: str, name: str) -> None:
-        """List an image in a split, whether or not the image is known yet."""
-        self._splits.setdefault(split, {})[name] = None
-
-    def finish(self, source: str, folders: Sequence[str], strict: bool) -> CaptionDataset:
-        """Look for the files in the likeliest of `folders`, and report to the reader's caller."""
-        paths = {key: image for key, image in self._images.items() if isinstance(image, str)}
-        present = find_files(paths, folders)
-        items = {}
-        for name, image in self._images.items():
-            if name in paths and name not in present:
-                self.note(MISSING_IMAGE, image)
-            elif not self._captions[name]:
-                self.note(NO_CAPTIONS, name)
-            else:
-                captions = tuple(self._captions[name])
-                items[name] = CaptionedImage(present.get(name, image), captions, name)
-        splits: dict[str, list[str]] = {}
-        taken: set[str] = set()
-        for split, names in self._splits.items():
-            for name in names:
-                if name not in self._images:
-                    self.note(UNKNOWN_IN_SPLIT, f"{name} ({split})")
-                elif name in taken:
-                    self.note(IN_TWO_SPLITS, f"{name} ({split})")
-            fresh = [name for name in names if name in items and name not in taken]
-            splits[split] = fresh
-            taken.update(fresh)
-        report = DatasetReport({kind: tuple(names) for kind, names in self._found.items()})
-        if strict and report:
-            raise DatasetError(f"{source} has problems, and `strict=True` allows none:\n{report}")
-        if not items:
-            looked = " or ".join(repr(folder or os.curdir) for folder in folders)
-            raise DatasetError(
-                f"{source} gave no captioned image: check that it is the right file, and that "
-                f"`images` names the folder of the pictures. Received: images in {looked}\n{report}"
-            )
-        if report:
-            # 3 is the line that called the reader.
-            warnings.warn(f"Left out of {source}:\n{report}", UserWarning, stacklevel=3)
-        return CaptionDataset(items.values(), splits, report)

@@ -1,11 +1,14 @@
-"""What is wrong with a data set: the kinds of problems, their report, and the error."""
+"""What is wrong with a dataset: the kinds of problems, their report, and the error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from keras_showattend._text import printable
+
 MISSING_IMAGE = "missing image file"
+AMBIGUOUS_IMAGE = "image file with several candidates"
 UNREADABLE_IMAGE = "image that cannot be read"
 EMPTY_CAPTION = "empty caption"
 CAPTION_NOT_TEXT = "caption that is not text"
@@ -16,6 +19,11 @@ UNKNOWN_IN_SPLIT = "split naming an unknown image"
 IN_TWO_SPLITS = "image in two splits (kept in the first)"
 UNREADABLE_LINE = "line that cannot be read"
 UNREADABLE_ENTRY = "entry that cannot be read"
+# What is used nevertheless.
+GUESSED_IMAGE = "image file found under another spelling (used)"
+LINE_BREAK = "caption with a line break (used)"
+OPEN_QUOTE = "quotation mark that is not closed (used as it is)"
+USED = frozenset({GUESSED_IMAGE, LINE_BREAK, OPEN_QUOTE})
 
 
 class DatasetError(ValueError):
@@ -24,9 +32,9 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a reader left out, by kind of problem; false when nothing was.
+    """What a reader left out or had to guess, by kind of problem; false when there is nothing.
 
-    `found` maps a kind to the names concerned (image names, captions' places, line numbers).
+    `found` maps a kind to the names concerned (image names, captions' positions, line numbers).
     """
 
     found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -43,5 +51,5 @@ class DatasetReport:
         lines = []
         for kind, names in self.found.items():
             more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-            lines.append(f"{len(names)} x {kind}: {', '.join(names[:3])}{more}")
+            lines.append(f"{len(names)} x {kind}: {printable(', '.join(names[:3]))}{more}")
         return "\n".join(lines) or "no problems"

@@ -1,4 +1,4 @@
-"""Whole trainings: a `Recipe` a stage, run one after the other and resumed where they stopped."""
+"""Whole runs of training: a `Recipe` for each stage, one after the other, resumable."""
 
 from keras_showattend._lazy import lazy_names
 

@@ -1,21 +1,25 @@
-"""A VGG19 encoder grown out of a VGG16 one."""
+"""Grows a VGG16 encoder into a VGG19."""
+
+from __future__ import annotations
 
 import keras
 import numpy as np
 
+from keras_showattend._typing import PathLike
 from keras_showattend.encoders.vgg import CONVOLUTIONS, vgg_encoder
+from keras_showattend.layers import ImageEncoder
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.presets.provenance import origin_of
 
 
-def grow_vgg19(vgg16):
+def grow_vgg19(vgg16: ImageEncoder) -> ImageEncoder:
     """Adds VGG19's three extra convolutions to a VGG16 encoder, as identities.
 
     Source: Net2DeeperNet of Chen et al. 2016 (arXiv 1511.05641), section 2.3. Each new
-    convolution follows a ReLU and copies its input, which a ReLU leaves as it is: the
-    annotations are the same numbers, and training can go on from there with a deeper
-    network. These are not VGG19's own ImageNet weights; for those use
-    `vgg_encoder("vgg19", weights="imagenet")`.
+    convolution follows a ReLU and copies its input, which a second ReLU leaves unchanged:
+    the annotations are the same numbers, and a deeper network trains from there. These are
+    not VGG19's own ImageNet weights; for those use `vgg_encoder("vgg19",
+    weights="imagenet")`.
 
     Args:
         vgg16: the `ImageEncoder` of a VGG16, from `vgg_encoder` or a preset.
@@ -24,7 +28,7 @@ def grow_vgg19(vgg16):
         An `ImageEncoder` with VGG19's architecture and the same grid.
 
     Raises:
-        ValueError: if `vgg16` has not VGG16's layers.
+        ValueError: if the layers of `vgg16` are not those of VGG16.
     """
     source = {layer.name: layer for layer in vgg16.features.layers if layer.weights}
     names = _convolutions("vgg16")
@@ -43,7 +47,7 @@ def grow_vgg19(vgg16):
     return vgg19
 
 
-def _convolutions(name):
+def _convolutions(name: str) -> list[str]:
     return [
         f"block{block}_conv{index}"
         for block, count in enumerate(CONVOLUTIONS[name], start=1)
@@ -51,15 +55,15 @@ def _convolutions(name):
     ]
 
 
-def _identity(convolution: keras.layers.Conv2D):
+def _identity(convolution: keras.layers.Conv2D) -> list[np.ndarray]:
     kernel = np.zeros(convolution.kernel.shape, "float32")
     channels = np.arange(kernel.shape[2])
     kernel[1, 1, channels, channels] = 1.0
     return [kernel, np.zeros(len(channels), "float32")]
 
 
-def grow_preset(folder, destination):
-    """Writes the preset of a captioner whose VGG16 has been grown into a VGG19.
+def grow_preset(folder: PathLike, destination: PathLike) -> None:
+    """Saves a copy of a preset whose VGG16 has been grown into a VGG19.
 
     Args:
         folder: path of a preset with a VGG16 encoder.

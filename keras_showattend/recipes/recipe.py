@@ -1,102 +1,123 @@
-"""A training written down: what `examples/train_flickr8k.py` and the command line run."""
+"""`Recipe`: the settings of one training stage, which the command line and JSON files share."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import pathlib
-from typing import Literal
+import typing
+from typing import Any, Literal
 
+from keras_showattend._typing import PathLike
 from keras_showattend.presets.registry import BUNDLED
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    """Returns a field with the text that `keras-showattend train --help` shows of it."""
+    return dataclasses.field(default=default, metadata={"help": help_text})
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training makes, apart from its data.
+    """The settings of one training stage: everything that decides its result but the data.
 
-    Attributes:
-        encoder: name of the image encoder, such as `"efficientnet_lite2"` or `"vgg16"`; see
-            `create_captioner`.
-        grid: places a side, 7 or 14.
-        decoder: `"gru"` or `"lstm"`.
-        embedding_dim, hidden_dim, attention_dim: sizes M, N and A.
-        context_gate, tie_embeddings: see `CaptionDecoder`.
-        dropout: share of units dropped.
-        min_count: a word seen less often in the training captions becomes `<unk>`.
-        sequence_length: words of the longest caption.
-        epochs: passes over all captions.
-        batch_size: captions in a step.
-        learning_rate: of Adam, at the end of the warm-up; it falls to 0 along a cosine
-            (Loshchilov and Hutter 2017, arXiv 1608.03983).
-        warmup_epochs: epochs in which the rate rises from 0.
-        ema_momentum: of the exponential moving average of the weights (Polyak and Juditsky
-            1992) that is scored and kept in place of the weights themselves; 0 for none. It
-            begins with the first step's weights and reaches back some 1 / (1 - momentum)
-            steps: for a stage that goes on from trained weights, and not for a short training
-            from scratch.
-        clip_norm: largest global norm of the gradients (Pascanu et al. 2013).
-        label_smoothing: see `CaptionCrossentropy`.
-        doubly_stochastic_weight: see `doubly_stochastic_penalty`.
-        random_flip: whether half of the images are mirrored.
-        unfreeze_after: name of the encoder's last layer that stays frozen, such as
-            `"block4_pool"`, or `"auto"` for the encoder's default; the layers behind it learn,
-            batch normalization apart. Empty freezes all.
-        encoder_learning_rate: of the layers that learn, in place of `learning_rate`; 0 for the
-            same.
-        random_window: smallest share of height and width that a batch sees of its images;
-            see `ImageInputs`. 1 for all, and where the encoder does not learn.
-        self_critical_samples: captions drawn for an image in self-critical training, see
-            `SelfCritical`; 0 trains on the next word.
-        bleu_4_weight, crossentropy_weight: see `SelfCritical`.
-        scheduled_sampling: see `ScheduledSampling`.
-        distillation_weight: part of a teacher in the loss, where `train_captioner` is given one.
-        feature_dtype: dtype policy in which the encoder computes during training.
-        decoder_dtype: dtype policy in which the decoder does, such as `"mixed_bfloat16"`;
-            weights are float32 all the same.
-        num_beams, length_penalty: of the search by which epochs are compared.
-        seed: of weights, order, dropout and flips.
+    `keras-showattend train --help` lists the settings, and
+    `dataclasses.fields(Recipe)` has each text under `metadata["help"]`.
+
+    Raises:
+        ValueError: for a value of another type, or a count below 1.
+
+    Example:
+
+    ```python
+    Recipe(decoder="lstm", epochs=20, learning_rate=5e-4)
+    ```
     """
 
-    encoder: str = "vgg16"
-    grid: int = 7
-    decoder: Literal["gru", "lstm"] = "gru"
-    embedding_dim: int = 512
-    hidden_dim: int = 512
-    attention_dim: int = 512
-    context_gate: bool = True
-    tie_embeddings: bool = False
-    dropout: float = 0.4
-    min_count: int = 5
-    sequence_length: int = 32
-    epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup_epochs: float = 0.5
-    ema_momentum: float = 0.0
-    clip_norm: float = 5.0
-    label_smoothing: float = 0.1
-    doubly_stochastic_weight: float = 0.0
-    random_flip: bool = True
-    unfreeze_after: str = ""
-    encoder_learning_rate: float = 0.0
-    random_window: float = 1.0
-    self_critical_samples: int = 0
-    bleu_4_weight: float = 0.0
-    crossentropy_weight: float = 0.0
-    scheduled_sampling: float = 0.0
-    distillation_weight: float = 0.0
-    feature_dtype: str = "float32"
-    decoder_dtype: str = "float32"
-    num_beams: int = 5
-    length_penalty: float = 0.9
-    seed: int = 0
+    encoder: str = _setting(
+        "vgg16", "name of the image encoder, such as efficientnet_lite2; see create_captioner"
+    )
+    grid: int = _setting(7, "locations along each side of the encoder grid, 7 or 14")
+    decoder: Literal["gru", "lstm"] = _setting("gru", "cell of the decoder")
+    embedding_dim: int = _setting(512, "size M of the token embeddings")
+    hidden_dim: int = _setting(512, "size N of the decoder's hidden state")
+    attention_dim: int = _setting(512, "size A of the attention")
+    context_gate: bool = _setting(True, "whether the context is gated, as in the paper")
+    tie_embeddings: bool = _setting(
+        False, "whether the output layer shares the weights of the token embeddings"
+    )
+    dropout: float = _setting(0.4, "share of units dropped")
+    min_count: int = _setting(
+        5, "words with fewer occurrences in the training captions become <unk>"
+    )
+    sequence_length: int = _setting(
+        32, "longest caption in tokens, its end token included; longer ones are cut"
+    )
+    epochs: int = _setting(10, "passes over all captions")
+    batch_size: int = _setting(64, "captions in a step")
+    # The cosine is that of Loshchilov and Hutter 2017, arXiv 1608.03983.
+    learning_rate: float = _setting(
+        1e-3, "learning rate of Adam after the warm-up; falls to 0 along a cosine"
+    )
+    warmup_epochs: float = _setting(0.5, "epochs in which the learning rate rises from 0")
+    # Polyak and Juditsky 1992.
+    ema_momentum: float = _setting(
+        0.0,
+        "momentum of an exponential moving average of the weights, which is scored and kept "
+        "instead of the weights; reaches back about 1 / (1 - momentum) steps, so use it in a "
+        "stage that starts from trained weights; 0 for none",
+    )
+    # Pascanu et al. 2013, arXiv 1211.5063.
+    clip_norm: float = _setting(5.0, "largest global norm of the gradients")
+    label_smoothing: float = _setting(0.1, "share of the target spread over all tokens")
+    doubly_stochastic_weight: float = _setting(
+        0.0, "weight of the penalty that asks a caption to attend to all of its image"
+    )
+    random_flip: bool = _setting(True, "whether half of the images are mirrored at random")
+    unfreeze_after: str = _setting(
+        "",
+        "name of the last encoder layer that stays frozen, such as block4_pool, or auto for the "
+        "encoder's default; the layers after it learn, batch normalization excepted; empty "
+        "freezes the whole encoder",
+    )
+    encoder_learning_rate: float = _setting(
+        0.0, "learning rate of the encoder's layers that learn; 0 for that of the decoder"
+    )
+    random_window: float = _setting(
+        1.0,
+        "smallest share of height and width that a batch sees of its images; below 1 only where "
+        "a part of the encoder learns",
+    )
+    self_critical_samples: int = _setting(
+        0, "captions sampled for an image in self-critical training; 0 trains on the next token"
+    )
+    bleu_4_weight: float = _setting(0.0, "weight of BLEU-4 in the self-critical reward")
+    crossentropy_weight: float = _setting(
+        0.0, "weight of the cross-entropy of the dataset's captions in self-critical training"
+    )
+    scheduled_sampling: float = _setting(
+        0.0, "probability with which a token read in training is replaced by a sampled one"
+    )
+    distillation_weight: float = _setting(0.0, "weight of the teacher in the loss")
+    feature_dtype: str = _setting(
+        "float32", "dtype policy of the encoder during training, such as mixed_bfloat16"
+    )
+    decoder_dtype: str = _setting(
+        "float32", "dtype policy of the decoder during training; weights stay float32"
+    )
+    num_beams: int = _setting(5, "beams of the search whose captions choose the best epoch")
+    length_penalty: float = _setting(0.9, "length penalty of that search")
+    seed: int = _setting(0, "seed of weights, order, dropout and flips")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        types = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value, default = getattr(self, field.name), field.default
+            value = getattr(self, field.name)
+            wanted = str if typing.get_origin(types[field.name]) is Literal else types[field.name]
             # An int will do for a float, but True is no number here.
-            kinds = (int, float) if isinstance(default, float) else (type(default),)
-            if type(value) not in kinds:
+            if type(value) not in ((int, float) if wanted is float else (wanted,)):
                 raise ValueError(
-                    f"`{field.name}` of a recipe must be of type {kinds[-1].__name__}. "
+                    f"`{field.name}` of a recipe must be of type {wanted.__name__}. "
                     f"Received: {field.name}={value!r}"
                 )
         for name in ("epochs", "batch_size", "sequence_length", "num_beams", "min_count"):
@@ -107,8 +128,16 @@ class Recipe:
                 )
 
     @classmethod
-    def from_dict(cls, values, source="a dict"):
-        """Makes a recipe of a dict; `source` names it in errors."""
+    def from_dict(cls, values: Any, source: PathLike = "a dict") -> Recipe:
+        """Makes a recipe from a dict.
+
+        Args:
+            values: dict of settings; those left out take their defaults.
+            source: names the dict in errors.
+
+        Raises:
+            ValueError: for an unknown name, a value of another type, or no dict.
+        """
         names = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(values) - set(names)) if isinstance(values, dict) else [values]
         if unknown:
@@ -118,25 +147,25 @@ class Recipe:
             )
         return cls(**values)
 
-    def to_dict(self):
-        """The recipe as a dict that JSON can hold."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the recipe as a dict that JSON can hold."""
         return dataclasses.asdict(self)
 
 
-def load_recipes(path):
-    """Reads a training of one or more stages from JSON.
+def load_recipes(path: PathLike) -> list[Recipe]:
+    """Reads the stages of a run from JSON.
 
     Args:
-        path: path of a file with an object of the attributes of `Recipe`, where those left
+        path: path of a file with the settings of a `Recipe` as an object, in which those left
             out take their defaults, or a list of such objects; or the name of a bundled
-            recipe: `"vgg16_gru_short"`, or a preset's for the one that made it.
+            recipe: `"vgg16_gru_short"`, or the name of a preset for the recipe that made it.
 
     Returns:
-        list of `Recipe`, in the order in which they are run.
+        List of `Recipe`, in the order in which the stages run.
 
     Raises:
         FileNotFoundError: if there is no such file or bundled recipe.
-        ValueError: if the file is nothing of this, or has an unknown name.
+        ValueError: if the file is no recipe, or has an unknown name.
     """
     bundled = {file.stem: file for file in (BUNDLED / "recipes").glob("*.json")}
     file = pathlib.Path(bundled.get(str(path), path))

@@ -1,68 +1,83 @@
-"""One stage of a training: a recipe, the callbacks that keep its state, the best weights."""
+"""One stage of a run: its recipe, the callbacks that keep its state, and its best weights."""
 
+from __future__ import annotations
+
+import dataclasses
 import datetime
 import json
+import pathlib
+from typing import Any
 
 import keras
 
+from keras_showattend._files import write_text
+from keras_showattend.data.caption_dataset import CaptionDataset
+from keras_showattend.data.features import FeatureCache
+from keras_showattend.layers import ImageEncoder
 from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.recipes.backup import Backup
+from keras_showattend.recipes.recipe import Recipe
+from keras_showattend.recipes.time_left import TimeLeft
 from keras_showattend.training.caption_scores import CaptionScores
 from keras_showattend.training.distillation import Distillation
 from keras_showattend.training.self_critical import SelfCritical
-from keras_showattend.training.training_batches import training_batches
+from keras_showattend.training.training_batches import BatchSettings, dataset_batches
+from keras_showattend.training.weights_file import set_aside, weights_problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What all stages of a run share; see `train_captioner`.
+
+    Attributes:
+        dataset: `CaptionDataset` to learn from, whose images can be read.
+        validation_data: `CaptionDataset` that chooses the best epoch, likewise.
+        teacher: a captioner to learn from, or None.
+        feature_cache: folder of the feature cache, or `"auto"`.
+        patience: epochs without a better CIDEr after which a stage stops, or None.
+        verbose: as for `keras.Model.fit`.
+    """
+
+    dataset: CaptionDataset
+    validation_data: CaptionDataset
+    teacher: Any = None
+    feature_cache: Any = "auto"
+    patience: int | None = None
+    verbose: Any = "auto"
 
 
 def train_stage(
-    captioner,
-    dataset,
-    validation_data,
-    recipe,
-    folder,
-    *,
-    teacher=None,
-    feature_cache="auto",
-    patience=None,
-    verbose="auto",
-):
+    run: Run, captioner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path
+) -> dict[str, Any]:
     """Trains a captioner by one recipe, or loads what an earlier run has made of it.
 
     Args:
-        captioner: the `ImageCaptioner` to go on from; it ends with the best weights, its
+        run: a `Run`.
+        captioner: the `ImageCaptioner` to start from. It ends with the best weights, its
             encoder frozen.
-        dataset, validation_data: `CaptionDataset` to learn from and to choose by.
-        recipe: a `Recipe`; its architecture has been used already.
-        folder: path where the state of an unfinished stage, and the weights of a finished
-            one, are kept.
-        teacher, feature_cache, patience, verbose: see `train_captioner`.
+        recipe: a `Recipe` that has passed `check_stage`. Its architecture is not used.
+        folder: path for the state of an unfinished stage and the weights of a finished one.
 
     Returns:
-        Dict that JSON can hold: `recipe`, `date`, `best_epoch`, `validation_cider`.
+        Dict that JSON can hold: `recipe`, `date`, `best_epoch`, `validation_cider` and
+        `validation_distinct`, the share of different captions.
     """
     done, best = folder / "done.json", folder / "best.weights.h5"
     learner = _learner(captioner, recipe)
-    if done.exists():
+    record = _finished(done, best)
+    if record is not None:
         learner.backbone.load_weights(best)
-        record = json.loads(done.read_text())
     else:
         keras.utils.set_random_seed(recipe.seed)
-        scores = _fit(
-            learner,
-            dataset,
-            validation_data,
-            recipe,
-            folder,
-            teacher=teacher,
-            feature_cache=feature_cache,
-            patience=patience,
-            verbose=verbose,
-        )
+        scores = _fit(run, learner, recipe, folder)
         record = {
             "recipe": recipe.to_dict(),
             "date": datetime.date.today().isoformat(),
             "best_epoch": scores.best_epoch,
             "validation_cider": float(scores.best),
+            "validation_distinct": scores.best_distinct,
         }
-        done.write_text(json.dumps(record))
+        write_text(done, json.dumps(record))
     if learner is not captioner:
         captioner.backbone.set_weights(learner.backbone.get_weights())
     captioner.backbone.image_encoder.trainable = False
@@ -70,8 +85,8 @@ def train_stage(
     return record
 
 
-def check_stage(captioner, recipe, teacher=None):
-    """Refuses a recipe that its captioner cannot run, before the stages ahead of it are.
+def check_stage(captioner: ImageCaptioner, recipe: Recipe, teacher: Any = None) -> None:
+    """Refuses a recipe that its captioner cannot run, before any stage runs.
 
     Args:
         captioner: an `ImageCaptioner`.
@@ -99,7 +114,33 @@ def check_stage(captioner, recipe, teacher=None):
         )
 
 
-def _self_critical(recipe):
+def stage_cache(captioner: ImageCaptioner, recipe: Recipe, feature_cache: Any) -> FeatureCache:
+    """Returns the cache of what is frozen in a captioner, in the recipe's precision.
+
+    Args:
+        captioner: an `ImageCaptioner`.
+        recipe: a `Recipe`.
+        feature_cache: folder, or `"auto"`.
+    """
+    folder = None if feature_cache == "auto" else feature_cache
+    return captioner.feature_cache(folder, dtype=recipe.feature_dtype)
+
+
+def _finished(done: pathlib.Path, best: pathlib.Path) -> dict[str, Any] | None:
+    """Reads the record of a stage that has ended, or None if it has to be run."""
+    if not done.exists():
+        return None
+    problem = weights_problem(best)
+    if problem is None:
+        try:
+            return dict(json.loads(done.read_text()))
+        except ValueError as error:
+            problem = f"its record is damaged ({error})"
+    set_aside(problem, best, done)
+    return None
+
+
+def _self_critical(recipe: Recipe) -> SelfCritical | None:
     if not recipe.self_critical_samples:
         return None
     return SelfCritical(
@@ -107,7 +148,7 @@ def _self_critical(recipe):
     )
 
 
-def _distillation(recipe, teacher):
+def _distillation(recipe: Recipe, teacher: Any) -> Distillation | None:
     if not recipe.distillation_weight:
         return None
     if teacher is None:
@@ -118,11 +159,11 @@ def _distillation(recipe, teacher):
     return Distillation(teacher, recipe.distillation_weight)
 
 
-def _learner(captioner, recipe):
-    """The captioner itself, or a copy that learns in the recipe's precision."""
+def _learner(captioner: ImageCaptioner, recipe: Recipe) -> ImageCaptioner:
+    """Returns the captioner itself, or a copy that learns in the recipe's precision."""
     backbone = captioner.backbone
     encoder = backbone.image_encoder
-    # Features are computed once, so the encoder stays as it is even without weights.
+    # Its features are computed once, so it stays as it is even if its weights are random.
     encoder.trainable = False
     decoder_dtype = keras.dtype_policies.get(recipe.decoder_dtype)
     if not recipe.unfreeze_after and decoder_dtype == backbone.dtype_policy:
@@ -135,82 +176,83 @@ def _learner(captioner, recipe):
     )
 
 
-def _fit(
-    learner,
-    dataset,
-    validation_data,
-    recipe,
-    folder,
-    *,
-    teacher,
-    feature_cache,
-    patience,
-    verbose,
-):
-    cache = learner.feature_cache(
-        None if feature_cache == "auto" else feature_cache, dtype=recipe.feature_dtype
-    )
+def _fit(run: Run, learner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path) -> CaptionScores:
+    cache = stage_cache(learner, recipe, run.feature_cache)
     self_critical = _self_critical(recipe)
-    batches = training_batches(
-        learner,
-        dataset,
-        self_critical=self_critical,
-        feature_cache=cache,
+    settings = BatchSettings(
         batch_size=recipe.batch_size,
+        feature_cache=cache,
         random_flip=recipe.random_flip,
         random_window=recipe.random_window,
         seed=recipe.seed,
     )
+    batches = dataset_batches(learner, run.dataset, settings, self_critical)
     learner.compile(
         optimizer=_optimizer(recipe, len(batches), learner.backbone.image_encoder),
         label_smoothing=recipe.label_smoothing,
         doubly_stochastic_weight=recipe.doubly_stochastic_weight,
         scheduled_sampling=recipe.scheduled_sampling,
-        distillation=_distillation(recipe, teacher),
+        distillation=_distillation(recipe, run.teacher),
         self_critical=self_critical,
     )
     scores = CaptionScores(
-        validation_data,
+        run.validation_data,
         filepath=folder / "best.weights.h5",
-        patience=patience,
+        patience=run.patience,
         feature_cache=cache,
         num_beams=recipe.num_beams,
         length_penalty=recipe.length_penalty,
     )
-    log = keras.callbacks.CSVLogger(folder / "epochs.csv", append=True)
-    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True)
-    # A resumed training goes on with the order of its epoch and not with that of the first.
+    folder.mkdir(parents=True, exist_ok=True)
+    log = _epoch_log(folder / "epochs.csv")
+    backup = Backup(folder / "backup")
+    # A resumed run has the order of its present epoch, and not that of the first.
     order = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
     )
     if recipe.ema_momentum:
-        # The backup comes before the average takes the weights' place, and the scores after.
-        callbacks = [backup, keras.callbacks.SwapEMAWeights(swap_on_epoch=True), scores, log, order]
+        # The backup comes before the average replaces the weights, and the scores after.
+        average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+        callbacks = [backup, average, scores, log, order]
     else:
-        # An epoch counts as done when its scores are known.
+        # An epoch counts as finished when its scores are known.
         callbacks = [scores, log, backup, order]
-    folder.mkdir(parents=True, exist_ok=True)
+    if run.verbose != 0:
+        callbacks.append(TimeLeft(recipe.epochs, len(batches)))
     try:
         learner.fit(
             batches,
             epochs=recipe.epochs,
             callbacks=callbacks,
-            # A teacher's, in the same precision; the batches have theirs.
+            # Where scores are undefined, the loss of these images chooses the epoch.
+            validation_data=None if scores.is_defined or self_critical else run.validation_data,
+            # For the teacher and the validation data; the batches have their features.
             feature_cache=cache,
-            verbose=verbose,
+            verbose=run.verbose,
         )
     finally:
         if log.csv_file is not None:
-            # Keras closes it only after a training that was not interrupted.
+            # Keras closes it only if training was not interrupted.
             log.csv_file.close()
     return scores
 
 
-def _optimizer(recipe, steps_per_epoch, image_encoder):
+def _epoch_log(path: pathlib.Path) -> keras.callbacks.CSVLogger:
+    """Makes the callback that appends to a log, without a last line that a kill cut off."""
+    if path.exists():
+        whole, newline, rest = path.read_text().rpartition("\n")
+        if rest:
+            write_text(path, whole + newline)
+    return keras.callbacks.CSVLogger(path, append=True)
+
+
+def _optimizer(
+    recipe: Recipe, steps_per_epoch: int, image_encoder: ImageEncoder
+) -> keras.optimizers.Optimizer:
     warmup = int(recipe.warmup_epochs * steps_per_epoch)
     average = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
 
-    def adam(learning_rate):
+    def adam(learning_rate: float) -> keras.optimizers.Optimizer:
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else learning_rate,
             max(1, recipe.epochs * steps_per_epoch - warmup),

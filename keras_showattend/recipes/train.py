@@ -1,53 +1,79 @@
-"""A training of one or more stages, from captions to a preset; resumable."""
+"""A run of one or more stages, from captions to a preset; it resumes after an interruption."""
+
+from __future__ import annotations
 
 import importlib.metadata
 import itertools
 import json
 import pathlib
-import shutil
 import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
+from keras_showattend._files import write_text
+from keras_showattend._typing import PathLike
+from keras_showattend.data.caption_dataset import CaptionDataset
+from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.factory import create_captioner
 from keras_showattend.preprocessing import CaptionTokenizer
 from keras_showattend.recipes.recipe import Recipe
-from keras_showattend.recipes.stage import check_stage, train_stage
+from keras_showattend.recipes.stage import Run, check_stage, stage_cache, train_stage
+from keras_showattend.recipes.work_folder import (
+    claim_work_folder,
+    remove_work_folder,
+    unfinished_recipes,
+    work_folder,
+)
+from keras_showattend.training.training_batches import usable_dataset
+
+# Below this many captions a captioner that starts from random weights is warned of: see
+# docs/training.md for what was measured.
+FEW_CAPTIONS = 5000
+# A smaller share of different captions is a captioner that has collapsed.
+FEW_DISTINCT = 0.2
+_IMAGES_TO_TELL = 5
 
 
 def train_captioner(
-    dataset,
-    validation_data,
-    output,
-    recipe=None,
+    dataset: CaptionDataset,
+    validation_data: CaptionDataset,
+    output: PathLike,
+    recipe: Recipe | Sequence[Recipe] | None = None,
     *,
-    captioner=None,
-    teacher=None,
-    encoder_weights="imagenet",
-    feature_cache="auto",
-    patience=None,
-    command=None,
-    verbose="auto",
-):
+    captioner: ImageCaptioner | None = None,
+    teacher: Any = None,
+    encoder_weights: PathLike | None = "imagenet",
+    feature_cache: Any = "auto",
+    patience: int | None = None,
+    strict: bool = False,
+    command: str | None = None,
+    verbose: Any = "auto",
+) -> ImageCaptioner:
     """Trains a captioner by a recipe and saves it as a preset.
 
-    Run it again after an interruption: it goes on with the epoch that was not finished.
-    Its work in progress lies in `OUTPUT.training`, which goes when the preset is there.
+    Run it again after an interruption: it resumes with the epoch that was not finished. Its
+    work in progress lies in the folder `OUTPUT.training`, which is deleted when the preset is
+    saved.
 
     Args:
         dataset: a `CaptionDataset` to learn from; the vocabulary comes from it alone.
-        validation_data: a `CaptionDataset`; the epoch whose captions of it have the best
-            CIDEr is the one that is kept.
+        validation_data: a `CaptionDataset`. The epoch whose captions of its images have the
+            best CIDEr is kept; where CIDEr is not defined, the one with the lowest loss.
         output: path of the preset folder.
-        recipe: a `Recipe`, or a list of them: stages, each of which goes on from the best
+        recipe: a `Recipe`, or a list of them: stages, each of which starts from the best
             epoch of the one before. Defaults to `Recipe()`.
-        captioner: an `ImageCaptioner` to go on from, with its architecture and vocabulary;
-            the recipe's are then not used. None starts anew.
-        teacher: an `ImageCaptioner` or `CaptionerEnsemble` with the same vocabulary, of which
-            stages with a `distillation_weight` learn, or None.
+        captioner: an `ImageCaptioner` to start from, with its architecture and vocabulary;
+            those of the recipe are then not used. None starts from scratch.
+        teacher: an `ImageCaptioner` or `CaptionerEnsemble` with the same vocabulary, from
+            which stages with a `distillation_weight` learn, or None.
         encoder_weights: see `create_captioner`.
         feature_cache: folder of the feature cache, or `"auto"`.
         patience: int or None. Epochs without a better CIDEr after which to stop.
+        strict: bool. Whether to refuse images that cannot be read, naming all of them,
+            instead of leaving them out with a warning. Defaults to False.
         command: str. What was run, for the record in `training.json`.
         verbose: as for `keras.Model.fit`.
 
@@ -55,10 +81,12 @@ def train_captioner(
         The `ImageCaptioner` with its best weights.
 
     Raises:
-        ValueError: if the unfinished training in `OUTPUT.training` is by another recipe,
-            a validation image is also a training image, or a stage cannot be run.
+        DatasetError: for images that cannot be read while `strict`.
+        OSError: if the encoder's weights cannot be downloaded, or a folder not written.
+        ValueError: if the unfinished run in `OUTPUT.training` has another recipe, a
+            validation image is also a training image, or a stage cannot be run.
     """
-    stages = list(recipe) if isinstance(recipe, list | tuple) else [recipe or Recipe()]
+    stages = [recipe or Recipe()] if recipe is None or isinstance(recipe, Recipe) else list(recipe)
     output = pathlib.Path(output).expanduser()
     shared = set(dataset.ids) & set(validation_data.ids)
     if shared:
@@ -68,30 +96,25 @@ def train_captioner(
             f"{sorted(shared)[:3]}"
         )
     work = work_folder(output)
-    _claim(work, stages)
+    recipes = [stage.to_dict() for stage in stages]
+    _check_work_folder(work, recipes)
     if captioner is None:
         keras.utils.set_random_seed(stages[0].seed)
         captioner = untrained_captioner(dataset, stages[0], encoder_weights)
+        _warn_of_few_captions(dataset, captioner, stages[0])
     for stage in stages:
         check_stage(captioner, stage, teacher)
+    captioner.backbone.image_encoder.trainable = False
+    cache = stage_cache(captioner, stages[0], feature_cache)
+    dataset = usable_dataset(captioner, dataset, cache, strict)
+    validation_data = usable_dataset(captioner, validation_data, cache, strict)
+    claim_work_folder(work, recipes)
+    run = Run(dataset, validation_data, teacher, feature_cache, patience, verbose)
     records = []
     for number, stage in enumerate(stages, start=1):
-        folder = work / f"stage_{number}"
         if len(stages) > 1:
             print(f"Stage {number} of {len(stages)}", file=sys.stderr)
-        records.append(
-            train_stage(
-                captioner,
-                dataset,
-                validation_data,
-                stage,
-                folder,
-                teacher=teacher,
-                feature_cache=feature_cache,
-                patience=patience,
-                verbose=verbose,
-            )
-        )
+        records.append(train_stage(run, captioner, stage, work / f"stage_{number}"))
     captioner.save_to_preset(output, weights_dtype="float16")
     record = {
         "command": command,
@@ -104,59 +127,101 @@ def train_captioner(
             for name in ("keras-showattend", "keras", "keras-hub", keras.backend.backend())
         },
     }
-    (output / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-    shutil.rmtree(work)
+    write_text(output / "training.json", json.dumps(record, indent=2) + "\n")
+    remove_work_folder(work)
+    _warn_of_collapse(records[-1].get("validation_distinct"), len(validation_data))
     return captioner
 
 
-def work_folder(output):
-    """Path of the folder where an unfinished training for `output` is kept."""
-    output = pathlib.Path(output)
-    return output.with_name(output.name + ".training")
-
-
-def untrained_captioner(dataset, recipe, encoder_weights="imagenet"):
-    """The captioner that a recipe starts from.
+def untrained_captioner(
+    dataset: CaptionDataset, recipe: Recipe, encoder_weights: PathLike | None = "imagenet"
+) -> ImageCaptioner:
+    """Builds the captioner that a recipe starts from.
 
     Args:
         dataset: a `CaptionDataset`; its captions give the vocabulary.
         recipe: a `Recipe`.
         encoder_weights: see `create_captioner`.
+
+    Returns:
+        An `ImageCaptioner`.
+
+    Raises:
+        OSError: if the encoder's weights cannot be downloaded.
     """
     captions = (text for texts in dataset.captions for text in texts)
-    return create_captioner(
-        recipe.encoder,
-        recipe.decoder,
-        tokenizer=CaptionTokenizer.from_captions(captions, recipe.min_count),
-        grid=recipe.grid,
-        encoder_weights=encoder_weights,
-        sequence_length=recipe.sequence_length,
-        embedding_dim=recipe.embedding_dim,
-        hidden_dim=recipe.hidden_dim,
-        attention_dim=recipe.attention_dim,
-        context_gate=recipe.context_gate,
-        tie_embeddings=recipe.tie_embeddings,
-        dropout=recipe.dropout,
+    tokenizer = CaptionTokenizer.from_captions(captions, recipe.min_count)
+    try:
+        return create_captioner(
+            recipe.encoder,
+            recipe.decoder,
+            tokenizer=tokenizer,
+            grid=recipe.grid,
+            encoder_weights=encoder_weights,
+            sequence_length=recipe.sequence_length,
+            embedding_dim=recipe.embedding_dim,
+            hidden_dim=recipe.hidden_dim,
+            attention_dim=recipe.attention_dim,
+            context_gate=recipe.context_gate,
+            tie_embeddings=recipe.tie_embeddings,
+            dropout=recipe.dropout,
+        )
+    except Exception as error:
+        # Keras raises a plain `Exception` for a failed download, other libraries `OSError`.
+        if encoder_weights != "imagenet" or not (
+            type(error) is Exception or isinstance(error, OSError)
+        ):
+            raise
+        raise OSError(
+            f"The pretrained weights of the encoder {recipe.encoder!r} cannot be downloaded. Check "
+            "the network, pass a weights file with `--encoder-weights FILE` (`encoder_weights`), "
+            "or start from a preset with `--preset NAME` (`captioner`), which brings its encoder. "
+            f"Received: {error}"
+        ) from error
+
+
+def _check_work_folder(work: pathlib.Path, recipes: list[dict[str, Any]]) -> None:
+    """Refuses a work folder in which another recipe has learned something."""
+    before = unfinished_recipes(work)
+    if before is None or before == recipes:
+        return
+    nothing: dict[str, Any] = {}
+    changed = {
+        key
+        for old, new in itertools.zip_longest(before, recipes, fillvalue=nothing)
+        for key in {*old, *new}
+        if old.get(key) != new.get(key)
+    }
+    raise ValueError(
+        "An unfinished run can only be resumed with its own recipe. Use the same options, "
+        f"another output folder, or delete '{work}'. Received: other values of {sorted(changed)}"
     )
 
 
-def _claim(work, stages):
-    path = work / "recipe.json"
-    recipes = [stage.to_dict() for stage in stages]
-    if path.exists():
-        before = json.loads(path.read_text())
-        if before != recipes:
-            nothing: dict = {}
-            changed = {
-                key
-                for old, new in itertools.zip_longest(before, recipes, fillvalue=nothing)
-                for key in {*old, *new}
-                if old.get(key) != new.get(key)
-            }
-            raise ValueError(
-                "An unfinished training can only go on with its own recipe. Use the same "
-                f"options, another output folder, or delete '{work}'. Received: other values "
-                f"of {sorted(changed)}"
-            )
-    work.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(recipes, indent=2))
+def _warn_of_few_captions(
+    dataset: CaptionDataset, captioner: ImageCaptioner, recipe: Recipe
+) -> None:
+    count = sum(map(len, dataset.captions))
+    if count >= FEW_CAPTIONS:
+        return
+    warnings.warn(
+        f"{count} captions of {len(dataset)} images are few to learn from scratch, with a "
+        f"vocabulary of {captioner.backbone.vocabulary_size} tokens (words that occur at least "
+        f"{recipe.min_count} times). Captions that fit their images take some {FEW_CAPTIONS:,} "
+        "captions of 1,000 images. With fewer, start from a preset, which has learned sentences "
+        'already: `--preset NAME`, or `captioner=ImageCaptioner.from_preset("NAME")`.',
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _warn_of_collapse(distinct: float | None, num_images: int) -> None:
+    if distinct is None or num_images < _IMAGES_TO_TELL or distinct > FEW_DISTINCT:
+        return
+    warnings.warn(
+        f"The captioner has collapsed: it gave {round(distinct * num_images)} different captions "
+        f"for {num_images} validation images. Train on more captions or for more epochs, or start "
+        "from a preset (`--preset NAME`, or `captioner`).",
+        UserWarning,
+        stacklevel=3,
+    )

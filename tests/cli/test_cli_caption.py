@@ -17,6 +17,8 @@ from keras_showattend.cli.caption_rows import COLUMNS
 from keras_showattend.cli.captioners import digest_of
 from keras_showattend.explain import Calibration
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["cli_fixtures"]
 
 
@@ -367,6 +369,7 @@ def test_images_in_formats_that_are_not_read_are_counted_and_named(
     assert "which has only images in formats that are not read (1 .svg)" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("default:A JPEG ends early")
 def test_large_and_truncated_images_on_request(caption, tmp_path, monkeypatch, capsys):
     noise = np.random.default_rng(2).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "large.png")

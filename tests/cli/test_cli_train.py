@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -7,6 +9,9 @@ from cli_pictures import CAPTIONS, save_picture
 
 from keras_showattend.cli import main as cli
 from keras_showattend.cli.train import command_record
+from keras_showattend.recipes.work_folder import work_folder
+
+pytestmark = pytest.mark.slow
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -42,6 +47,7 @@ def trained(monkeypatch):
     return calls
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
 def test_end_to_end(own_data, tmp_path, capsys):
     output = tmp_path / "mine"
     words = ["train", own_data, "--output", output, "--encoder-weights", "none", *TINY]
@@ -155,7 +161,7 @@ def test_errors_before_slow_work(own_data, tmp_path, trained, capsys):
         ([tmp_path / "no", "--output", "x"], "DATA is an existing captions file"),
         ([tmp_path, "--output", "x"], "DATA is a Flickr8k folder"),
         ([tmp_path / "file", "--output", "x"], "DATA is a Flickr8k folder"),
-        ([own_data, "--output", tmp_path / "file"], "`--output` is a folder"),
+        ([own_data, "--output", tmp_path / "file"], "`--output` must be a folder"),
         ([*good, "--encoder-weights", "no.h5"], "an existing weights file. Received: 'no.h5'"),
         ([*good, "--recipe", tmp_path / "bad.json"], "Received: ['epoch']"),
         ([*good, "--recipe", tmp_path / "no.json"], "no.json"),
@@ -180,6 +186,8 @@ def test_command_record():
     )
 
 
+# The tiny preset cuts captions at 7 tokens, and says so.
+@pytest.mark.filterwarnings("default:.* of .* captions are longer:UserWarning")
 @pytest.mark.parametrize("name", ["caption_folder", "train_own_photos"])
 def test_examples(name, tiny_preset, own_data, tmp_path, monkeypatch, capsys):
     import runpy
@@ -203,3 +211,32 @@ def test_examples(name, tiny_preset, own_data, tmp_path, monkeypatch, capsys):
     else:
         assert output.splitlines()[-1].startswith("p")
         assert (tmp_path / "mine" / "config.json").exists()
+
+
+def test_without_a_network(own_data, tmp_path):
+    """A first run of a new user, from a shell: no download, no traceback, nothing left behind."""
+    output = tmp_path / "new"
+    words = [
+        sys.executable,
+        "-m",
+        "keras_showattend.cli.main",
+        "train",
+        own_data,
+        "--output",
+        output,
+    ]
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    environment = {**environment, "https_proxy": environment["HTTPS_PROXY"], "no_proxy": ""}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    run = subprocess.run(list(map(str, words)), env=environment, capture_output=True, text=True)
+    assert run.returncode == 2
+    lines = [line for line in run.stderr.splitlines() if line]
+    # Neither a traceback nor TensorFlow's own log.
+    assert lines[-1].startswith("keras-showattend: error: ")
+    assert all(
+        line.startswith(("keras-showattend: ", "1 x missing", "Downloading data")) for line in lines
+    )
+    for option in ("--encoder-weights FILE", "--preset NAME"):
+        assert option in lines[-1]
+    assert not output.exists()
+    assert not work_folder(output).exists()

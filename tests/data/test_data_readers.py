@@ -270,7 +270,10 @@ CSV = (
 )
 def test_table(tmp_path, name, content):
     pictures(tmp_path, "a.jpg", "b.jpg")
-    data = read_captions_file(write(tmp_path / name, content), split_column="split", strict=True)
+    path = write(tmp_path / name, content)
+    with pytest.warns(UserWarning, match=f"Used, but to be checked, from {name}"):
+        data = read_captions_file(path, split_column="split")
+    assert data.problems.found == {"caption with a line break (used)": ("b.jpg",)}
     assert data.ids == ["a.jpg", "b.jpg"]
     assert data.captions[0][0].replace(";", ",") == "A dog, running"
     assert data.captions[0][1:] == ("again",)
@@ -300,13 +303,46 @@ def test_table_problems(tmp_path):
 
 def test_table_with_an_open_quote(tmp_path):
     pictures(tmp_path, "a.jpg")
-    rows = "".join(f"a.jpg,caption {n}\n" for n in range(100))
+    rows = "".join(f"a.jpg,caption {n}\n" for n in range(10_000))
     path = write(tmp_path / "captions.csv", f'image,caption\na.jpg,good\na.jpg,"open\n{rows}')
-    with pytest.warns(UserWarning, match="lines 3 to 103 .a quote is not closed"):
-        assert read_captions_file(path).references() == {"a.jpg": ["good"]}
-    path = write(tmp_path / "captions.csv", f'image,caption\na.jpg,"open\n{rows * 100}')
-    with pytest.raises(DatasetError, match="near line"):
-        read_captions_file(path)
+    with pytest.warns(UserWarning, match="1 x quotation mark that is not closed .*: line 3"):
+        data = read_captions_file(path)
+    assert data.captions[0][:3] == ("good", '"open', "caption 0")
+    assert len(data.captions[0]) == 10_002
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_quotation_mark_swallows_no_rows(tmp_path, ending):
+    pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    mark = {"csv": ",", "tsv": "\t"}[ending]
+    lines = [
+        "image,caption",
+        'a.jpg,"A dog runs',
+        "b.jpg,A cat",
+        'c.jpg,a sign "stop"',
+        'a.jpg,"Stop" says the sign',
+        'b.jpg,"whole"',
+    ]
+    path = write(tmp_path / f"c.{ending}", "\n".join(lines).replace(",", mark))
+    with pytest.warns(UserWarning, match="line 2"):
+        data = read_captions_file(path)
+    assert data.references() == {
+        "a.jpg": ['"A dog runs', '"Stop" says the sign'],
+        "b.jpg": ["A cat", "whole"],
+        "c.jpg": ['a sign "stop"'],
+    }
+    kind = "quotation mark that is not closed (used as it is)"
+    assert data.problems.found == {kind: ("line 2",)}
+    with pytest.raises(DatasetError, match=r"strict=True.*\n1 x quotation mark"):
+        read_captions_file(path, strict=True)
+
+
+def test_a_caption_over_several_lines_is_reported(tmp_path):
+    pictures(tmp_path, "a.jpg", "b.jpg")
+    path = write(tmp_path / "c.csv", 'image,caption\na.jpg,"One,\ntwo"\nb.jpg,B\n')
+    with pytest.warns(UserWarning, match="line break"):
+        data = read_captions_file(path)
+    assert data.references() == {"a.jpg": ["One,\ntwo"], "b.jpg": ["B"]}
 
 
 @pytest.mark.parametrize(
@@ -315,10 +351,20 @@ def test_table_with_an_open_quote(tmp_path):
         ("c.csv", "photo,text\na.jpg,A\n", r"the columns \['photo', 'text'\]"),
         ("c.csv", "a.jpg,train,A\n", r"the columns \['a.jpg', 'train', 'A'\]"),
         ("c.jsonl", '{"photo": "a.jpg", "text": "A"}\n', r"the columns \['photo', 'text'\]"),
-        ("c.txt", "a.jpg#0\tA dog\n", "read_flickr8k"),
         ("c.json", "{}", "read_coco"),
-        ("c.csv", "image,caption\n", "no captioned image"),
-        ("c.csv", "", "no captioned image"),
+        ("c.json", "", "with nothing in it"),
+        ("c.json", '{"image": ["a.jpg"], "caption": []}', "same number of entries"),
+        ("c.json", '{"images": ["a.jpg"]}', r"the keys \['images'\]"),
+        ("c.docx", "x", "read_records"),
+        ("c.csv", "image,caption\n", "no captioned image: the file has a header and no rows"),
+        ("c.csv", "", "no captioned image: the file is empty"),
+        ("c.csv", " \n\n", "no captioned image: the file is empty"),
+        ("c.jsonl", "\n", "no captioned image: the file is empty"),
+        ("c.json", "[]", "a list instead of an object"),
+        ("c.csv", "image;caption\na.jpg;caf\xe9\n".encode("latin-1"), "not UTF-8.*cp1252"),
+        ("c.txt", "a.jpg#0\tcaf\xe9\n".encode("latin-1"), "not UTF-8.*cp1252"),
+        ("c.csv", "image,caption\ngone.jpg,A\n", "none of its 1 image files is there.*images`"),
+        ("c.csv", "image,caption\na.jpg,\n", "none of its 1 images has both"),
         ("c.csv", "image,caption\n".encode("utf-16"), "UTF-16"),
         ("c.csv", "image,caption\ngone.jpg,A\n", "1 x missing image file: gone.jpg"),
     ],

@@ -13,6 +13,8 @@ from cli_pictures import save_picture
 from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
 from keras_showattend.cli import main as cli
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["cli_fixtures"]
 
 H, W = 16, 24

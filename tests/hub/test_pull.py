@@ -11,6 +11,8 @@ from hub_driver import ClientError, read_folder
 
 from keras_showattend.presets.files import DIGESTS_FILE, write_digests
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["hub_fixtures"]
 
 

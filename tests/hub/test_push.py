@@ -12,6 +12,8 @@ from keras_showattend.hub import HubError, push_to_hub
 from keras_showattend.presets import bundled_presets
 from keras_showattend.presets.files import damaged_files, write_digests
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["hub_fixtures"]
 
 EVALUATION = {"scores": {"bleu_4": 0.2513, "cider": 0.61}, "dataset": {"name": "Flickr8k"}}

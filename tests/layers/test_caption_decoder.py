@@ -250,6 +250,7 @@ def test_gradient_reaches_every_weight(cell, form, arrays):
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="torch.compile needs a C++ compiler and a minute"
 )
+@pytest.mark.slow
 def test_compiled_training_step(arrays):
     model = training_model("lstm", dropout=0.4, dtype="mixed_bfloat16")
     assert train_one_step(model, list(arrays), np.ones((B, T, V)), jit_compile=True) == []
@@ -258,6 +259,7 @@ def test_compiled_training_step(arrays):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow traces unknown sizes"
 )
+@pytest.mark.slow
 def test_compiled_training_gives_the_uncompiled_losses(arrays):
     # The last batch of an epoch is smaller: the compiled function has to take both sizes.
     batches = [arrays, [np.tile(arrays[0], (2, 3)), np.tile(arrays[1], (2, 1, 1))], arrays]

@@ -12,6 +12,8 @@ from keras_showattend import CaptionDataset, DatasetError, ImageCaptioner, Image
 from keras_showattend.data import FeatureCache
 from keras_showattend.training import CaptionCrossentropy
 
+pytestmark = pytest.mark.slow
+
 BACKEND = keras.backend.backend()
 CAPTIONS = ["a red dog runs", "a big cat sits on grass", "grass"]
 

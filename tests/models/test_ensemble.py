@@ -15,6 +15,8 @@ from keras_showattend import (
 from keras_showattend.data import FeatureCache
 from keras_showattend.search import caption_dataset
 
+pytestmark = pytest.mark.slow
+
 COUNT = 4
 IMAGES = [picture(seed) for seed in range(COUNT)]
 

@@ -26,6 +26,8 @@ from keras_showattend import (
 from keras_showattend.explain import Calibration
 from keras_showattend.training import SelfCritical
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = pathlib.Path(keras_showattend.__file__).parent
 COUNT = 3
 CAPTIONS = ["a red dog runs", "a big cat sits on grass", "grass"]

@@ -11,6 +11,8 @@ import pytest
 from keras_showattend import ImageCaptioner, presets
 from keras_showattend.presets import registry
 
+pytestmark = pytest.mark.slow
+
 PICTURES = pathlib.Path(__file__).parents[2] / "docs" / "images"
 BUNDLED = pathlib.Path(registry.BUNDLED)
 # As they were when the preset was made; the wrong ones belong to it.

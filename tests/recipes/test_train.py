@@ -9,7 +9,14 @@ import pytest
 from captioner_checks import save_pictures
 
 from keras_showattend import CaptionDataset, ImageCaptioner
-from keras_showattend.recipes import Recipe, train_captioner
+from keras_showattend.recipes import Recipe, stage, train_captioner
+from keras_showattend.recipes.backup import Backup
+
+pytestmark = [
+    pytest.mark.slow,
+    # A handful of captions, as here, is what these warn of.
+    pytest.mark.filterwarnings("ignore:.* are few to learn from scratch"),
+]
 
 CAPTIONS = [
     ["a red dog runs", "a dog"],
@@ -26,7 +33,7 @@ RECIPE = Recipe(
     # Keras saves no state of random numbers, so that a resumed training drops other units.
     dropout=0.0,
     min_count=1,
-    sequence_length=6,
+    sequence_length=7,
     epochs=3,
     batch_size=2,
     learning_rate=0.02,
@@ -67,13 +74,13 @@ def killed_after(monkeypatch):
     """Makes a training end when the backup of an epoch has been written."""
 
     def patch(last_epoch):
-        class Backup(keras.callbacks.BackupAndRestore):
+        class Killing(Backup):
             def on_epoch_end(self, epoch, logs=None):
                 super().on_epoch_end(epoch, logs)
                 if epoch == last_epoch:
                     raise Killed
 
-        monkeypatch.setattr(keras.callbacks, "BackupAndRestore", Backup)
+        monkeypatch.setattr(stage, "Backup", Killing)
 
     return patch
 
@@ -105,14 +112,14 @@ def test_whole_and_interrupted(train, datasets, tmp_path, losses, killed_after):
     assert list(expected_losses) == [0, 1, 2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["whole"]
     record = record_of(tmp_path / "whole")
-    (stage,) = record["stages"]
-    assert stage["recipe"] == RECIPE.to_dict()
+    (done,) = record["stages"]
+    assert done["recipe"] == RECIPE.to_dict()
     assert record["command"] == "train --it"
     assert (record["images"], record["captions"]) == (3, 4)
-    assert stage["best_epoch"] in (0, 1, 2)
-    assert record["validation_cider"] == stage["validation_cider"]
+    assert done["best_epoch"] in (0, 1, 2)
+    assert record["validation_cider"] == done["validation_cider"]
     assert {"keras", "keras-hub", "keras-showattend"} <= set(record["versions"])
-    assert "date" in stage
+    assert "date" in done
 
     # The vocabulary is that of the training captions: "on" is not in them.
     vocabulary = captioner.preprocessor.tokenizer.get_vocabulary()
@@ -196,8 +203,8 @@ def test_teacher_and_scheduled_sampling(train, tmp_path):
     teacher = train(tmp_path / "teacher", STAGES[0])
     recipe = dataclasses.replace(STAGES[0], distillation_weight=1.0, scheduled_sampling=0.5)
     student = train(tmp_path / "student", recipe, teacher=teacher)
-    (stage,) = record_of(tmp_path / "student")["stages"]
-    assert stage["recipe"]["distillation_weight"] == 1.0
+    (done,) = record_of(tmp_path / "student")["stages"]
+    assert done["recipe"]["distillation_weight"] == 1.0
     assert student.backbone.count_params() == teacher.backbone.count_params()
 
 

@@ -7,6 +7,8 @@ from captioner_checks import all_beams, check_same_beams, sharpen
 
 from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = [["a red dog runs", "a dog"], ["a big cat sits on the grass", "grass"]]
 
 

@@ -11,6 +11,8 @@ from keras_showattend import CaptionDataset
 from keras_showattend.search import caption_dataset
 from keras_showattend.training import CaptionScores, caption_scores
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = [["a red dog runs", "a dog"], ["a big cat sits on grass"], ["grass"]]
 
 
@@ -180,3 +182,66 @@ def test_unfrozen_encoder_is_not_cached(tiny_captioner, dataset, tmp_path):
     )
     assert len(captions) == 3
     assert not np.any(list(tmp_path.iterdir()))
+
+
+def run_with_losses(callback, captioner, losses):
+    callback.set_model(captioner)
+    callback.on_train_begin()
+    for epoch, logs in enumerate(losses):
+        mark(captioner, epoch)
+        callback.on_epoch_end(epoch, dict(logs))
+    callback.on_train_end()
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [
+        ([{"loss": 3.0}, {"loss": 2.0}, {"loss": 2.5}], 1),
+        # The loss on other images says more than that of training.
+        ([{"loss": 3.0, "val_loss": 2.0}, {"loss": 2.0, "val_loss": 2.5}], 0),
+        ([{"loss": 3.0, "reward": 0.1}, {"loss": 2.0, "reward": 0.3}, {"reward": 0.2}], 1),
+        ([{"loss": float("nan")}, {"loss": 9.0}], 1),
+    ],
+    ids=["loss", "val_loss", "reward", "nan"],
+)
+def test_ties_go_to_the_lower_loss(captioner, dataset, tmp_path, losses, best):
+    callback = Scripted([0.0] * len(losses), dataset, filepath=tmp_path / "best.weights.h5")
+    run_with_losses(callback, captioner, losses)
+    assert callback.best_epoch == mark(captioner) == best
+
+
+def test_a_better_score_wins_over_a_lower_loss(captioner, dataset):
+    callback = Scripted([0.2, 0.3], dataset)
+    run_with_losses(callback, captioner, [{"loss": 1.0}, {"loss": 2.0}])
+    assert callback.best_epoch == 1
+
+
+def test_the_loss_of_the_best_is_remembered(captioner, dataset, tmp_path):
+    path = tmp_path / "best.weights.h5"
+    run_with_losses(Scripted([0.2], dataset, filepath=path), captioner, [{"loss": 1.5}])
+    resumed = Scripted([0.2, 0.2], dataset, filepath=path)
+    run_with_losses(resumed, captioner, [{"loss": 2.0}, {"loss": 1.0}])
+    assert json.loads((tmp_path / "best.json").read_text()) == {
+        "cider": 0.2,
+        "epoch": 1,
+        "loss": 1.0,
+    }
+
+
+def test_one_image_is_too_few_for_cider(captioner, dataset):
+    callback = Scripted([0.0, 0.0], dataset[:1])
+    assert not callback.is_defined
+    with pytest.warns(UserWarning, match="CIDEr is not defined for 1 image .* by the loss"):
+        run_with_losses(callback, captioner, [{"val_loss": 2.0}, {"val_loss": 1.0}])
+    assert callback.best_epoch == 1
+
+
+def test_unreadable_validation_images_are_left_out(captioner, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"")
+    images = [picture(0), tmp_path / "bad.png", picture(1)]
+    data = {"images": images, "captions": [texts[0] for texts in CAPTIONS]}
+    callback = CaptionScores(CaptionDataset.from_dict(data))
+    callback.set_model(captioner)
+    with pytest.warns(UserWarning, match=r"1 of 3 images cannot be read .*:\n.*bad\.png"):
+        callback.on_train_begin()
+    assert callback.dataset.ids == ["0", "2"]

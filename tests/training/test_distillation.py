@@ -10,6 +10,8 @@ from keras_showattend import CaptionDataset, CaptionerEnsemble, Distillation, Im
 from keras_showattend.training import SoftTargets, distillation_loss
 from keras_showattend.training.training_batches import training_batches
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = [["a red dog runs", "a dog"], ["a big cat sits on grass"], ["grass"]]
 V = 13
 

@@ -9,6 +9,8 @@ from keras import ops
 from keras_showattend import ImageCaptioner
 from keras_showattend.training import ScheduledSampling, SelfCritical
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = ["a red dog runs on grass", "a big cat", "dog"]
 START = 1
 B, T, V = 300, 5, 9

@@ -11,6 +11,8 @@ from keras_showattend.training import CaptionBatches, CaptionScores, SelfCritica
 from keras_showattend.training.self_critical import CaptionReward
 from keras_showattend.training.training_batches import training_batches
 
+pytestmark = pytest.mark.slow
+
 END = 2
 CAPTIONS = [
     ["a dog runs", "a big dog runs"],
