@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cli_pictures import CAPTIONS, save_picture
 
+from keras_showattend.encoders import registry as encoders
 from keras_showattend.presets import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -44,6 +45,8 @@ def work(tmp_path, bundle, monkeypatch):
     write_flickr8k(tmp_path / "flickr8k")
     shutil.copytree(bundle / PRESET, tmp_path / "my_captioner")
     monkeypatch.setattr(registry, "BUNDLED", bundle)
+    # What an example registers is gone after it.
+    monkeypatch.setattr(encoders, "_ENTRIES", dict(encoders._ENTRIES))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
