@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_showattend.explain.calibration import Calibration, fit_calibration
+from keras_showattend.metrics.tokenizer import Segmenter
 
 
-def calibrate(evaluation: Mapping[str, Any], seed: int = 0) -> Calibration:
+def calibrate(
+    evaluation: Mapping[str, Any], seed: int = 0, segment: Segmenter | None = None
+) -> Calibration:
     """Fits the confidence of `Explanation`; use a split on which nothing was trained.
 
     Args:
         evaluation: dict from `evaluate_captions`, also read back from JSON.
         seed: int, of the folds of the cross-validation.
+        segment: the segmenter of the evaluation, or None.
 
     Returns:
         `Calibration`. Set it as `captioner.calibration`, and keep it with
@@ -36,5 +40,6 @@ def calibrate(evaluation: Mapping[str, Any], seed: int = 0) -> Calibration:
         {key: row["caption"] for key, row in rows.items()},
         {key: row["references"] for key, row in rows.items()},
         seed=seed,
+        segment=segment,
         settings={key: protocol[key] for key in kept},
     )

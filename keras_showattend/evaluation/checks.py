@@ -7,7 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from keras_showattend.data import CaptionDataset
-from keras_showattend.preprocessing.images import image_digest
+from keras_showattend.metrics import metric_is_defined, metric_label, printed_score
+from keras_showattend.preprocessing.images import ImageError, image_digest
 
 USUAL_REFERENCES = 5
 # Thresholds of the warnings. None is a law: each is a share at which a person should look.
@@ -22,14 +23,14 @@ FEW_IMAGES = 100
 
 
 def shared_images(dataset: CaptionDataset, evaluated: CaptionDataset) -> dict[str, Any]:
-    """Finds pictures of the evaluated split that other splits hold too, by their content.
+    """Finds images of the evaluated split that other splits hold too, by their content.
 
     Args:
         dataset: all splits.
         evaluated: one of them.
 
     Returns:
-        Dict of `other_splits`, dict of split name to the number of its pictures compared, and
+        Dict of `other_splits`, dict of split name to the number of its images compared, and
         `shared`, list of `[evaluated id, other split, other id]`.
     """
     own = set(evaluated.ids)
@@ -41,14 +42,18 @@ def shared_images(dataset: CaptionDataset, evaluated: CaptionDataset) -> dict[st
         if own.isdisjoint(split.ids):
             others[name] = len(split)
             for item in split:
-                key = digests.get(image_digest(item.image))
+                try:
+                    key = digests.get(image_digest(item.image))
+                except ImageError:
+                    # It is none of the evaluated ones, which could all be read.
+                    continue
                 if key is not None:
                     shared.append([key, name, item.id])
     return {"other_splits": others, "shared": shared}
 
 
 def reference_counts(references: Mapping[Hashable, Sequence[str]]) -> dict[str, int]:
-    """How many images have how many references: {"5": 1000}."""
+    """Returns how many images have how many references: `{"5": 1000}`."""
     counts = Counter(len(texts) for texts in references.values())
     return {str(number): counts[number] for number in sorted(counts)}
 
@@ -66,7 +71,7 @@ def unreadable_images(named: CaptionDataset, evaluated: CaptionDataset) -> list[
 
 
 def warnings_in_words(evaluation: Mapping[str, Any]) -> list[str]:
-    """What a reader of the scores has to know, one sentence each.
+    """Returns what a reader of the scores has to know, one sentence each.
 
     Args:
         evaluation: the dict that `evaluate_captions` makes.
@@ -77,20 +82,28 @@ def warnings_in_words(evaluation: Mapping[str, Any]) -> list[str]:
     low = evaluation["intervals"].get("cider", {}).get("low")
     if low is not None and protocol["num_images"] > 1 and low <= baseline["scores"]["cider"]:
         found.append(
-            "CIDEr is not clearly above that of one and the same sentence for every picture "
-            f'("{baseline["caption"]}": {baseline["scores"]["cider"]:.3f}; the lower end of the '
-            f"model's interval is {low:.3f}). The model may not look at the pictures."
+            "CIDEr is not clearly above that of one and the same sentence for every image "
+            f'("{baseline["caption"]}": {printed_score(baseline["scores"]["cider"])}; the lower '
+            f"end of the model's interval is {printed_score(low)}). The model may not look at the "
+            "images."
         )
     missing = protocol["metrics_left_out"]
     if missing:
-        found.append(f"Not computed, for want of their data or program: {', '.join(missing)}.")
+        names = ", ".join(metric_label(name) for name in missing)
+        found.append(f"Not computed, for want of their data or program: {names}.")
     return found
 
 
 def _data_warnings(protocol: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
     found = []
     number = protocol["num_images"]
-    if number == 1:
+    unreadable = protocol["unreadable_images"]
+    if unreadable:
+        found.append(
+            f"{len(unreadable)} images could not be read and are left out: "
+            f"{', '.join(unreadable[:3])}{', ...' if len(unreadable) > 3 else ''}."
+        )
+    if not metric_is_defined("cider", number):
         found.append(
             "One image only: CIDEr is 0 by definition, since its word weights compare images."
         )
@@ -104,7 +117,7 @@ def _data_warnings(protocol: Mapping[str, Any], checks: Mapping[str, Any]) -> li
             "fall with fewer references: do not compare them with published ones."
         )
     if protocol["split"] == "train":
-        found.append("These are training images: the scores say nothing about new pictures.")
+        found.append("These are training images: the scores say nothing about new images.")
     elif protocol["split"] is None and checks["shared_images"] is None:
         found.append("No split was named: the images may be among those of the training.")
     shared = (checks["shared_images"] or {}).get("shared") or []
@@ -147,8 +160,8 @@ def _caption_warnings(checks: Mapping[str, Any], protocol: Mapping[str, Any]) ->
     if abs(ratio - 1) > LENGTH_DIFFERENCE:
         found.append(
             f"Captions have {diversity['mean_length']:.1f} words on average, the references "
-            f"{diversity['mean_reference_length']:.1f}. BLEU punishes short ones; a length "
-            "penalty of the search can mend it."
+            f"{diversity['mean_reference_length']:.1f}. BLEU penalizes short ones; the "
+            "length penalty of the search changes that."
         )
     if checks["cut_captions"] > CUT_SHARE:
         found.append(

@@ -6,12 +6,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from keras_showattend._text import printable
 from keras_showattend.metrics import (
     MetricUnavailableError,
     ScoreDetails,
     compare_systems,
+    metric_label,
+    printed_score,
     score_details,
 )
+from keras_showattend.metrics.tokenizer import Segmenter
 
 DIVERSITY = ("distinct_captions", "distinct_1", "distinct_2", "vocabulary_size", "mean_length")
 
@@ -21,6 +25,7 @@ def compare_evaluations(
     second: Mapping[str, Any],
     num_samples: int = 1000,
     seed: int = 0,
+    segment: Segmenter | None = None,
 ) -> dict[str, Any]:
     """Tells whether the second of two captioners is better, on the same images.
 
@@ -29,13 +34,15 @@ def compare_evaluations(
             images with the same references.
         num_samples: int. Resamples of the bootstrap; each draws the same images for both.
         seed: int.
+        segment: the segmenter with which both were evaluated, or None.
 
     Returns:
         Dict for `json.dump`: `scores`: metric name -> `first`, `second`, `difference` (second
         less first), `low` and `high` of its 95 % interval, `p_value` (two-sided); `diversity`:
         name -> `first`, `second`; `num_images`; `presets`: the two names, with "(first)" and
         "(second)" if they are one; `same_captions`: share of images for which both say the same;
-        `verdicts`: list of str in words; `warnings`: list of str, settings in which the two differ.
+        `verdicts`: list of str in words; `warnings`: list of str, settings in which the two differ;
+        `num_references`: as in the protocol; `evaluation_warnings`: the warnings of either.
 
     Raises:
         ValueError: if images or references differ.
@@ -47,19 +54,19 @@ def compare_evaluations(
         shared = sum(known[0][key] == known[1].get(key) for key in known[0])
         raise ValueError(
             "Two evaluations can be compared on the same images with the same references only. "
-            "Evaluate both on one split of one data set. Received: "
+            "Evaluate both on one split of one dataset. Received: "
             f"{len(known[0])} and {len(known[1])} images, {shared} of them alike"
         )
     names = [name for name in first["scores"] if name in second["scores"]]
     ordered = {key: texts[1][key] for key in texts[0]}
     warnings = _differences(first["protocol"], second["protocol"])
     try:
-        details = _both(texts[0], ordered, known[0], names)
+        details = _both(texts[0], ordered, known[0], names, segment)
     except MetricUnavailableError as error:
         # The evaluations may have been made on another machine.
         names = [name for name in names if not name.startswith("meteor")]
         warnings.append(f"METEOR is not compared. {error}")
-        details = _both(texts[0], ordered, known[0], names)
+        details = _both(texts[0], ordered, known[0], names, segment)
     scores = {}
     for name, comparison in compare_systems(*details, num_samples, seed).items():
         scores[name] = {
@@ -84,6 +91,8 @@ def compare_evaluations(
     return {
         "presets": presets,
         "num_images": len(ordered),
+        "num_references": first["protocol"]["num_references"],
+        "evaluation_warnings": [list(side["warnings"]) for side in sides],
         "scores": scores,
         "diversity": diversity,
         "same_captions": sum(texts[0][key] == ordered[key] for key in ordered) / len(ordered),
@@ -98,17 +107,23 @@ def _both(
     second: Mapping[Hashable, str],
     references: Mapping[Hashable, Sequence[str]],
     names: Sequence[str],
+    segment: Segmenter | None,
 ) -> tuple[ScoreDetails, ScoreDetails]:
-    return score_details(first, references, names), score_details(second, references, names)
+    return (
+        score_details(first, references, names, segment),
+        score_details(second, references, names, segment),
+    )
 
 
 def _verdict(name: str, score: Mapping[str, float], presets: list[str]) -> str:
+    label = metric_label(name)
     if score["low"] <= 0 <= score["high"]:
-        return f"{name}: no clear difference ({score['difference']:+.4f})."
+        return f"{label}: no clear difference ({printed_score(score['difference'], signed=True)})."
     better = presets[1] if score["difference"] > 0 else presets[0]
     return (
-        f"{name}: {better} is better ({score['difference']:+.4f}, 95 % interval "
-        f"{score['low']:+.4f} to {score['high']:+.4f})."
+        f"{label}: {better} is better ({printed_score(score['difference'], signed=True)}, 95 % "
+        f"interval {printed_score(score['low'], signed=True)} to "
+        f"{printed_score(score['high'], signed=True)})."
     )
 
 
@@ -116,14 +131,15 @@ def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
     found = []
     if first["preset_digest"] == second["preset_digest"]:
         found.append("Both are the same model.")
-    for key in ("split", "decoder", "dtype", "versions"):
-        if first[key] != second[key]:
-            found.append(f"They differ in {key}: {first[key]} and {second[key]}.")
+    for key in ("split", "segmenter", "decoder", "dtype", "versions"):
+        # Older evaluations have no segmenter.
+        if first.get(key) != second.get(key):
+            found.append(f"They differ in {key}: {first.get(key)} and {second.get(key)}.")
     return found
 
 
 def format_comparison(comparison: Mapping[str, Any]) -> str:
-    """The comparison as text for a terminal."""
+    """Returns the comparison as text for a terminal, with scores multiplied by 100."""
     first, second = comparison["presets"]
     lines = [
         f"A = {first}, B = {second}, {comparison['num_images']} images, "
@@ -131,12 +147,22 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
         f"{'metric':<18} {'A':>8} {'B':>8} {'B - A':>9}   {'95 % interval':<20} {'p':>6}",
     ]
     for name, row in comparison["scores"].items():
+        difference = printed_score(row["difference"], signed=True)
         lines.append(
-            f"{name:<18} {row['first']:8.4f} {row['second']:8.4f} {row['difference']:+9.4f}   "
-            f"{row['low']:+.4f} to {row['high']:+.4f}   {row['p_value']:6.3f}"
+            f"{metric_label(name):<18} {printed_score(row['first']):>8} "
+            f"{printed_score(row['second']):>8} {difference:>9}   "
+            f"{_interval(row):<20} {row['p_value']:6.3f}"
         )
     for name, row in comparison["diversity"].items():
         lines.append(f"{name:<18} {row['first']:8.4g} {row['second']:8.4g}")
-    return "\n".join(
-        [*lines, *comparison["verdicts"], *(f"Warning: {w}" for w in comparison["warnings"])]
-    )
+    lines += comparison["verdicts"]
+    lines += [f"Warning: {text}" for text in comparison["warnings"]]
+    for preset, warnings in zip(
+        comparison["presets"], comparison["evaluation_warnings"], strict=True
+    ):
+        lines += [f"Warning on {preset}: {text}" for text in warnings]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _interval(row: Mapping[str, float]) -> str:
+    return " to ".join(printed_score(row[end], signed=True) for end in ("low", "high"))

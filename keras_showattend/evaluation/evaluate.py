@@ -1,4 +1,4 @@
-"""Scores of a captioner on a data set, with their protocol and their caveats."""
+"""Scores of a captioner on a dataset, with their protocol and their caveats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
+from keras_showattend._text import printable
 from keras_showattend.data import CaptionDataset, image_check
 from keras_showattend.evaluation.baseline import constant_baseline
 from keras_showattend.evaluation.checks import (
@@ -21,11 +22,20 @@ from keras_showattend.evaluation.protocol import (
     model_digest,
     versions,
 )
-from keras_showattend.metrics import METRIC_NAMES, bootstrap, diversity_report, score_details
+from keras_showattend.metrics import (
+    METRIC_NAMES,
+    bootstrap,
+    diversity_report,
+    metric_label,
+    printed_score,
+    score_details,
+)
+from keras_showattend.metrics.tokenizer import Segmenter
 from keras_showattend.search import caption_dataset
 
 FORMAT = 1
 CONFIDENCE_LEVEL = 0.95
+SCALE = "fractions: times 100 is what papers print"
 
 
 def evaluate_captions(
@@ -41,16 +51,20 @@ def evaluate_captions(
     seed: int = 0,
     check_images: bool = True,
     preset: str | None = None,
+    segment: Segmenter | None = None,
     **search_options: Any,
 ) -> dict[str, Any]:
-    """Captions the images of a data set, scores the captions, and looks for self-deception.
+    """Captions the images of a dataset, scores the captions, and looks for self-deception.
+
+    All images are read before the first is captioned. Those that cannot be read are left out,
+    named in a `UserWarning`, in `protocol["unreadable_images"]` and in `warnings`.
 
     Args:
         captioner: an `ImageCaptioner` with its preprocessor.
         dataset: a `CaptionDataset`, or a dict of `images` and `captions`.
-        split: str. Split to be evaluated; None takes the data set whole.
+        split: str. Split to be evaluated; None takes the whole dataset.
         train_captions: captions of the training images: for the share of copies and for the
-            constant-caption baseline. If None, those of the data set's split "train", if it has
+            constant-caption baseline. If None, those of the dataset's split "train", if it has
             one and that is not what is evaluated.
         metrics: names for `keras_showattend.metrics.score_captions`; None takes all that this
             machine can compute.
@@ -61,14 +75,16 @@ def evaluate_captions(
         check_images: bool. Whether the files of the other splits are read, to find images that
             are in two. Defaults to True.
         preset: str or None. Name under which the captioner is known, for the record.
+        segment: function from a caption to its words, list[str], for languages written without
+            spaces; see `keras_showattend.metrics.score_captions`. Defaults to None.
         **search_options: `max_length`, `num_beams`, `length_penalty` and
             `no_repeat_ngram_size` of `ImageCaptioner.generate`.
 
     Returns:
         Dict for `json.dump`:
-        `scores`: metric name -> float, on the scales of `score_captions`;
+        `scores`: metric name -> float, a fraction: times 100 is what papers print;
         `intervals`: metric name -> `low`, `high`, a 95 % bootstrap interval over images;
-        `protocol`: split, numbers of images and references, tokeniser, decoder settings,
+        `protocol`: split, numbers of images and references, tokenizer, decoder settings,
         versions, seed, preset and its digest;
         `checks`: diversity, lengths, copies, cut captions, shared images, constant caption;
         `warnings`: list of str, what to know before quoting a score;
@@ -100,9 +116,9 @@ def evaluate_captions(
         **search_options,
     )
     captions = {key: found[0].text for key, found in beams.items()}
-    details = score_details(captions, references, metrics)
+    details = score_details(captions, references, metrics, segment)
     intervals = bootstrap(details, num_samples, seed, CONFIDENCE_LEVEL)
-    diversity = diversity_report(captions, references, train_captions)
+    diversity = diversity_report(captions, references, train_captions, segment=segment)
     lengths = {key: len(text.split()) for key, text in captions.items()}
     sentences = list(captions.values()) if train_captions is None else train_captions
     evaluation: dict[str, Any] = {
@@ -118,7 +134,10 @@ def evaluate_captions(
             "split": split,
             "num_images": len(evaluated),
             "num_references": reference_counts(references),
+            "unreadable_images": sorted(set(named.ids) - set(evaluated.ids)),
+            "scale": SCALE,
             "tokenizer": TOKENIZER,
+            "segmenter": None if segment is None else _name_of(segment),
             "decoder": settings,
             "dtype": captioner.backbone.dtype_policy.name,
             "seed": seed,
@@ -141,7 +160,9 @@ def evaluate_captions(
             else None,
             "constant_caption": {
                 "from": "the model's captions" if train_captions is None else "training captions",
-                **constant_baseline(references, sentences, _with_cider(details.metrics), seed),
+                **constant_baseline(
+                    references, sentences, _with_cider(details.metrics), seed, segment
+                ),
             },
         },
     }
@@ -163,13 +184,20 @@ def evaluate_captions(
     return evaluation
 
 
+def _name_of(segment: Segmenter) -> str:
+    return f"{getattr(segment, '__module__', '')}:{getattr(segment, '__qualname__', segment)}"
+
+
 def _with_cider(metrics: Sequence[str]) -> list[str]:
     # METEOR takes most of the time, and says of a constant sentence what the others say.
     return [*(name for name in metrics if not name.startswith(("meteor", "cider"))), "cider"]
 
 
 def format_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """A table of the scores and the warnings, as text for a terminal."""
+    """Returns a table of the scores and the warnings, as text for a terminal.
+
+    Scores are multiplied by 100, as papers print them.
+    """
     protocol = evaluation["protocol"]
     constant = evaluation["checks"]["constant_caption"]["scores"]
     decoder = protocol["decoder"]
@@ -177,12 +205,13 @@ def format_evaluation(evaluation: Mapping[str, Any]) -> str:
         f"{protocol['preset'] or 'captioner'} on {protocol['split'] or 'all images'}: "
         f"{protocol['num_images']} images, {decoder['search']} search"
         + (f" with {decoder['num_beams']} beams" if decoder["num_beams"] else ""),
-        f"{'metric':<12} {'score':>7}   {'95 % interval':<17}  constant caption",
+        f"{'metric':<14} {'score':>6}   {'95 % interval':<15}  constant caption",
     ]
     for name, score in evaluation["scores"].items():
         ends = evaluation["intervals"][name]
-        same = f"{constant[name]:.4f}" if name in constant else "-"
-        lines.append(f"{name:<12} {score:7.4f}   {ends['low']:.4f} to {ends['high']:.4f}   {same}")
+        same = printed_score(constant[name]) if name in constant else "-"
+        interval = f"{printed_score(ends['low'])} to {printed_score(ends['high'])}"
+        lines.append(f"{metric_label(name):<14} {printed_score(score):>6}   {interval:<15}  {same}")
     diversity = evaluation["checks"]["diversity"]
     copied = diversity["copied_captions"]
     lines.append(
@@ -192,4 +221,5 @@ def format_evaluation(evaluation: Mapping[str, Any]) -> str:
         f"(references {diversity['mean_reference_length']:.1f})"
         + ("" if copied is None else f"; {copied:.1%} copied from training")
     )
-    return "\n".join([*lines, *(f"Warning: {text}" for text in evaluation["warnings"])])
+    lines += [f"Warning: {text}" for text in evaluation["warnings"]]
+    return "\n".join(printable(line) for line in lines)

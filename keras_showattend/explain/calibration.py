@@ -8,7 +8,6 @@ against the photo's other human captions, so that neither is compared with itsel
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_showattend._files import write_text
+from keras_showattend._typing import PathLike
 from keras_showattend.metrics import CiderD, tokenize
+from keras_showattend.metrics.tokenizer import Segmenter
 
 CALIBRATION_FILE = "calibration.json"
 EVENT = (
@@ -69,16 +71,14 @@ class Calibration:
         """
         return float(_sigmoid(self.slope * mean_log_probability + self.intercept))
 
-    def save(self, folder: str | os.PathLike[str]) -> pathlib.Path:
+    def save(self, folder: PathLike) -> pathlib.Path:
         """Writes `calibration.json` into a preset's folder; returns its path."""
         path = pathlib.Path(folder) / CALIBRATION_FILE
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
         return path
 
 
-def load_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
+def load_calibration(folder: PathLike) -> Calibration | None:
     """Reads the calibration of a preset.
 
     Args:
@@ -108,6 +108,7 @@ def fit_calibration(
     references: Mapping[Hashable, Sequence[str]],
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    segment: Segmenter | None = None,
 ) -> Calibration:
     """Fits the confidence on images with human captions, e.g. a dev split.
 
@@ -119,6 +120,7 @@ def fit_calibration(
             than 2 are left out.
         seed: int, of the folds of the cross-validation. Defaults to 0.
         settings: dict to be stored: how the captions were made.
+        segment: see `keras_showattend.metrics.score_captions`.
 
     Returns:
         `Calibration`.
@@ -129,7 +131,7 @@ def fit_calibration(
     Source: Platt 1999, "Probabilistic outputs for support vector machines", with shares of people
     in place of yes or no; Naeini et al. 2015 for the expected calibration error.
     """
-    outcomes = keeps_up_with_people(captions, references)
+    outcomes = keeps_up_with_people(captions, references, segment)
     ids = list(outcomes)
     if len(ids) < 2 * NUM_FOLDS:
         raise ValueError(
@@ -161,7 +163,9 @@ def fit_calibration(
 
 
 def keeps_up_with_people(
-    captions: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]]
+    captions: Mapping[Hashable, str],
+    references: Mapping[Hashable, Sequence[str]],
+    segment: Segmenter | None = None,
 ) -> dict[Hashable, float]:
     """For each image, the share of its human captions that the model's scores as high as.
 
@@ -173,11 +177,11 @@ def keeps_up_with_people(
         dict of image id to float, 0..1.
     """
     tokens = {
-        key: [tokenize(text) for text in references[key]]
+        key: [tokenize(text, segment) for text in references[key]]
         for key in captions
         if len(references[key]) >= 2
     }
-    spoken = {key: tokenize(captions[key]) for key in tokens}
+    spoken = {key: tokenize(captions[key], segment) for key in tokens}
     wins = dict.fromkeys(tokens, 0)
     most = max(map(len, tokens.values()), default=0)
     for left_out in range(most):

@@ -139,7 +139,7 @@ def test_the_same_caption_for_every_image_is_noticed(captioner, dataset):
     evaluation = said(captioner, dataset, "A dog waits on the grass")
     assert warned(evaluation, "Only 8% of the captions differ")
     assert warned(evaluation, '100% of the images got the same caption: "a dog waits on the grass"')
-    assert warned(evaluation, "one and the same sentence for every picture")
+    assert warned(evaluation, "one and the same sentence for every image")
     assert evaluation["checks"]["diversity"]["vocabulary_size"] == 6
 
 
@@ -216,7 +216,9 @@ def test_metrics_that_cannot_be_computed_are_named(captioner, dataset, monkeypat
     logging.getLogger("keras_showattend.metrics.report").setLevel(logging.ERROR)
     evaluation = evaluate_captions(captioner, dataset, split="dev", **{**FAST, "metrics": None})
     assert evaluation["protocol"]["metrics_left_out"] == ["meteor_nltk", "meteor"]
-    assert warned(evaluation, "Not computed, for want of their data or program: meteor_nltk")
+    assert warned(
+        evaluation, "Not computed, for want of their data or program: METEOR (NLTK), METEOR 1.5"
+    )
 
 
 def test_the_baseline_is_the_luckiest_sentence():
@@ -233,7 +235,8 @@ def test_the_baseline_is_the_luckiest_sentence():
 def test_text_for_a_terminal(evaluation):
     text = format_evaluation(evaluation)
     assert text.startswith("tiny on dev: 12 images, greedy search")
-    assert f"{evaluation['scores']['cider']:.4f}" in text
+    assert f"{100 * evaluation['scores']['cider']:.1f}" in text
+    assert "\nCIDEr " in text
     assert text.count("Warning: ") == len(evaluation["warnings"])
 
 
@@ -246,10 +249,10 @@ def test_comparison_of_two(captioner, dataset, evaluation):
     assert cider["low"] > 0
     assert cider["p_value"] < 0.05
     assert comparison["presets"] == ["tiny", "knows"]
-    assert any(text.startswith("cider: knows is better") for text in comparison["verdicts"])
+    assert any(text.startswith("CIDEr: knows is better") for text in comparison["verdicts"])
     assert comparison["warnings"] == ["Both are the same model."]
     assert json.loads(json.dumps(comparison)) == comparison
-    assert "cider: knows is better" in format_comparison(comparison)
+    assert "CIDEr: knows is better" in format_comparison(comparison)
     # Read back from JSON, in another order of images: the same.
     shuffled = json.loads(json.dumps(better))
     shuffled["images"].reverse()
@@ -264,6 +267,41 @@ def test_comparison_needs_the_same_images(captioner, dataset, evaluation):
     other = evaluate_captions(captioner, dataset, split="train", **FAST)
     with pytest.raises(ValueError, match="12 and 12 images, 0 of them alike"):
         compare_evaluations(evaluation, other)
+
+
+def test_one_unreadable_image_does_not_lose_the_others(captioner, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    items = [*make_tiny_dataset(4), CaptionedImage(broken, ("a dog runs",) * 5, "broken.jpg")]
+    with pytest.warns(UserWarning, match="1 of 5 images cannot be read"):
+        evaluation = evaluate_captions(captioner, CaptionDataset(items), **FAST)
+    assert evaluation["protocol"]["num_images"] == 4
+    assert evaluation["protocol"]["unreadable_images"] == ["broken.jpg"]
+    assert warned(evaluation, "1 images could not be read and are left out: broken.jpg.")
+
+
+def test_a_segmenter_reaches_scores_checks_and_baseline(captioner, dataset):
+    data = {
+        "images": [tiny_picture(40, 60, n) for n in range(3)],
+        "captions": [["狗在草地上", "一只狗"], ["猫睡觉", "猫在睡"], ["男孩跑", "男孩在跑"]],
+    }
+    options = {**FAST, "split": None, "segment": list, "train_captions": ["狗在跑", "猫睡觉"]}
+    evaluation = said(captioner, data, "狗在跑", "猫睡觉", "男孩", **options)
+    # Captions of 3, 3 and 2 characters.
+    assert evaluation["checks"]["diversity"]["mean_length"] == pytest.approx(8 / 3)
+    assert evaluation["checks"]["diversity"]["copied_captions"] == pytest.approx(2 / 3)
+    assert evaluation["protocol"]["segmenter"] == "builtins:list"
+    assert evaluation["checks"]["constant_caption"]["scores"]["bleu_1"] > 0
+    comparison = compare_evaluations(evaluation, evaluation, num_samples=5, segment=list)
+    assert comparison["scores"]["bleu_1"]["difference"] == 0
+    assert comparison["num_references"] == {"2": 3}
+    assert comparison["evaluation_warnings"][0] == evaluation["warnings"]
+
+
+def test_control_characters_of_captions_are_escaped_in_text(evaluation):
+    shown = {**evaluation, "warnings": ["the caption \x1b[31mred"]}
+    assert "\x1b" not in format_evaluation(shown)
+    assert r"the caption \x1b[31mred" in format_evaluation(shown)
 
 
 def test_calibration_of_an_evaluation(captioner, dataset):
