@@ -2,36 +2,55 @@
 
 import collections
 import os
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
 import regex
 
+from keras_showattend._typing import PathLike, Tensor
 from keras_showattend.presets.from_preset import loads_presets
 
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 VOCABULARY_FILE = "vocabulary.txt"
 
-# Applied in order, before lower-casing, which in TensorFlow ends at a NUL character. Both
-# engines (`regex` here, RE2 in TensorFlow graphs) read these patterns the same way, so the
-# two give the same words.
+# Applied in order, to text in Unicode's form NFC and before lower-casing, which in TensorFlow
+# ends at a NUL character. Both engines (`regex` here, RE2 in TensorFlow graphs) read these
+# patterns the same way, so the two give the same words.
 _NORMALIZATION = (
     ("\u2019", "'"),
     # What lower-casing gives in all languages but Turkish, whose rules TensorFlow applies
     # where the environment is Turkish.
     (r"İ", "i\u0307"),
-    # Letters, their combining marks and digits make words of any language.
-    (r"[^\p{L}\p{M}\p{N}'\-]+", " "),
-    # A hyphen or an apostrophe belongs to a word only between two characters of it.
-    (r"(^| )['\-]+", " "),
-    (r"['\-]+( |$)", " "),
+    # Marks that are not seen: soft hyphens, word joiners, byte-order marks, and what chooses
+    # between forms of an emoji.
+    ("[\u00ad\u2060\ufeff\ufe00-\ufe0f]", ""),
+    # Letters, their combining marks and digits make words of any language. The zero-width
+    # joiner and non-joiner choose the shapes of letters in Sinhala, Bengali, Persian, ...
+    ("[^\\p{L}\\p{M}\\p{N}'\\-\u200c\u200d]+", " "),
+    # Hyphens, apostrophes and joiners belong to a word only between two characters of it, and
+    # a mark behind a character; but Malayalam ends words in a mark and a joiner.
+    ("(^| )['\\-\u200c\u200d\\p{M}]+", " "),
+    ("(\\p{M}\u200d|)['\\-\u200c\u200d]*( |$)", r"\1 "),
+)
+# Scripts that put no spaces between words.
+_UNSPACED = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 )
 
 
-def split_words(text):
-    """Lower-cased words of a caption: punctuation dropped, "t-shirt" and "man's" whole."""
+def split_words(text: str) -> list[str]:
+    """Returns the lower-cased words of a caption.
+
+    Punctuation is dropped; "t-shirt" and "man's" stay whole. Words are between spaces: a
+    sentence in Chinese, Japanese or Thai is one word; see `segmenter` of `CaptionTokenizer`.
+    """
+    text = unicodedata.normalize("NFC", text)
     for pattern, replacement in _NORMALIZATION:
         text = regex.sub(pattern, replacement, text)
     return text.lower().split()
@@ -48,6 +67,10 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
     Args:
         vocabulary: list of str with the four special tokens first, or the path of a text
             file with one token a line. May be left out when assets are loaded later.
+        segmenter: function from a caption to a list of its words, or to the caption with
+            spaces between them, for scripts that put none (Chinese, Japanese, Thai, ...).
+            What it returns is still lower-cased and freed of punctuation. A preset keeps its
+            name alone: pass it to `from_preset` as well, to train; generation needs none.
         **kwargs: as for `keras_hub.tokenizers.Tokenizer`.
 
     Call arguments:
@@ -71,7 +94,12 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
     ```
     """
 
-    def __init__(self, vocabulary=None, **kwargs):
+    def __init__(
+        self,
+        vocabulary: Sequence[str] | PathLike | None = None,
+        segmenter: Callable[[str], str | list[str]] | str | None = None,
+        **kwargs: Any,
+    ):
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
         for token, name in zip(
@@ -79,10 +107,18 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
         ):
             self._add_special_token(token, name)
         self.file_assets = [VOCABULARY_FILE]
+        # A str is the name of the function that a preset was made with.
+        self.segmenter = segmenter
         self.set_vocabulary(vocabulary)
 
     @classmethod
-    def from_captions(cls, captions, min_count=5, max_size=None, **kwargs):
+    def from_captions(
+        cls,
+        captions: Iterable[str],
+        min_count: int = 5,
+        max_size: int | None = None,
+        **kwargs: Any,
+    ) -> "CaptionTokenizer":
         """Learns the vocabulary.
 
         Args:
@@ -94,8 +130,22 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
 
         Raises:
             ValueError: if no word reaches `min_count`.
+
+        Warns:
+            UserWarning: if most words are of scripts without spaces and there is no
+                `segmenter`, so that each sentence counts as one word.
         """
-        counts = collections.Counter(word for text in captions for word in split_words(text))
+        cut = cls(**kwargs).split
+        counts = collections.Counter(word for text in captions for word in cut(text))
+        unspaced = sum(count for word, count in counts.items() if _UNSPACED.search(word))
+        if kwargs.get("segmenter") is None and 2 * unspaced > counts.total():
+            warnings.warn(
+                "Most captions are in a script that puts no spaces between words, so that each "
+                "sentence counts as one word. Pass `segmenter=`, a function that cuts a caption "
+                f"into words. Received: {next(filter(_UNSPACED.search, counts))!r} as a word",
+                UserWarning,
+                stacklevel=2,
+            )
         words = [word for word, count in counts.items() if count >= min_count]
         if not words:
             raise ValueError(
@@ -108,14 +158,34 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
         vocabulary = [*SPECIAL_TOKENS, *words]
         return cls(vocabulary[:max_size], **kwargs)
 
+    def split(self, text: str) -> list[str]:
+        """Returns the words of a caption, cut by the `segmenter` if there is one.
+
+        Raises:
+            ValueError: if the preset's `segmenter` was not passed to `from_preset`.
+        """
+        return split_words(self._segment(text))
+
+    def _segment(self, text: str) -> str:
+        if self.segmenter is None:
+            return text
+        if isinstance(self.segmenter, str):
+            raise ValueError(
+                "A preset keeps the name of its `segmenter` and not the function: pass it, "
+                "`CaptionTokenizer.from_preset(..., segmenter=FUNCTION)` or "
+                f"`tokenizer.segmenter = FUNCTION`. Received: segmenter={self.segmenter!r}"
+            )
+        words = self.segmenter(text)
+        return words if isinstance(words, str) else " ".join(words)
+
     @property
-    def forbidden_token_ids(self):
-        """Tokens that no generated caption holds, as a tuple of int."""
+    def forbidden_token_ids(self) -> tuple[int, ...]:
+        """Ids of tokens that no generated caption holds."""
         return (self.pad_token_id, self.start_token_id, self.unk_token_id)
 
-    def set_vocabulary(self, vocabulary):
+    def set_vocabulary(self, vocabulary: Sequence[str] | PathLike | None) -> None:
         """Sets the vocabulary: list of str, path of a text file, or None."""
-        self._tf_table = None
+        self._tf_table: Any = None
         if vocabulary is None:
             self.vocabulary, self._ids = None, {}
             return
@@ -136,10 +206,13 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             raise ValueError(
                 f"A vocabulary must not repeat a word. Received: {repeated[:5]} more than once"
             )
+        # Captions are looked up in NFC, and older vocabularies may hold another form.
+        for token, index in list(self._ids.items()):
+            self._ids.setdefault(unicodedata.normalize("NFC", token), index)
         self.vocabulary = vocabulary
         self._update_special_token_ids()
 
-    def _check_vocabulary(self):
+    def _check_vocabulary(self) -> None:
         if self.vocabulary is None:
             raise ValueError(
                 "The tokenizer has no vocabulary. Learn one with "
@@ -148,25 +221,25 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             )
 
     def get_vocabulary(self) -> list[str]:
-        """All tokens as a list of str, by id."""
+        """Returns all tokens, by id."""
         self._check_vocabulary()
         return self.vocabulary or []
 
-    def vocabulary_size(self):
-        """Number of tokens, special ones included."""
+    def vocabulary_size(self) -> int:
+        """Returns the number of tokens, special ones included."""
         return len(self.get_vocabulary())
 
-    def id_to_token(self, id):
-        """Token of an id."""
+    def id_to_token(self, id: int) -> str:
+        """Returns the token of an id."""
         return self.get_vocabulary()[id]
 
-    def token_to_id(self, token):
-        """Id of a token; that of `<unk>` for an unknown word."""
+    def token_to_id(self, token: str) -> int:
+        """Returns the id of a token; that of `<unk>` for an unknown word."""
         self._check_vocabulary()
         return self._ids.get(token, self._ids[UNKNOWN])
 
-    def tokenize(self, inputs):
-        """Words to ids; see the class docstring."""
+    def tokenize(self, inputs: Any) -> Any:
+        """Turns words into ids; see the class docstring."""
         self._check_vocabulary()
         if type(inputs).__module__.startswith("tensorflow"):
             return self._tokenize_tensor(inputs)
@@ -174,19 +247,22 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             return self._tokenize_text(inputs)
         return [self._tokenize_text(text) for text in inputs]
 
-    def _tokenize_text(self, text):
+    def _tokenize_text(self, text: str | bytes) -> np.ndarray:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
         if not isinstance(text, str):
             raise TypeError(f"A caption must be a str. Received: {text!r} ({type(text).__name__})")
         unknown = self._ids[UNKNOWN]
-        ids = [self._ids.get(word, unknown) for word in split_words(text)]
+        ids = [self._ids.get(word, unknown) for word in self.split(text)]
         return np.array(ids, dtype="int32")
 
-    def _tokenize_tensor(self, inputs):
+    def _tokenize_tensor(self, inputs: Tensor) -> Tensor:
         import tensorflow as tf
 
-        text = inputs
+        text = tf.convert_to_tensor(inputs)
+        if self.segmenter is not None:
+            text = _map_in_python(self._segment, text)
+        text = _compose(text)
         for pattern, replacement in _NORMALIZATION:
             text = tf.strings.regex_replace(text, pattern, replacement)
         # A to Z on their own first, again for Turkish.
@@ -197,7 +273,7 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             with tf.init_scope():
                 self._tf_table = tf.lookup.StaticHashTable(
                     tf.lookup.KeyValueTensorInitializer(
-                        self.get_vocabulary(), tf.range(self.vocabulary_size(), dtype="int32")
+                        list(self._ids), tf.constant(list(self._ids.values()), "int32")
                     ),
                     default_value=self._ids[UNKNOWN],
                 )
@@ -205,8 +281,8 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             return tf.ragged.map_flat_values(self._tf_table.lookup, words)
         return self._tf_table.lookup(words)
 
-    def detokenize(self, inputs, capitalize=False):
-        """Ids to text; special tokens are never shown.
+    def detokenize(self, inputs: Any, capitalize: bool = False) -> Any:
+        """Turns ids into text; special tokens are never shown.
 
         Args:
             inputs: int[T] or int[B, T], or lists of those.
@@ -223,22 +299,48 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
         text = " ".join(words[i] for i in ids if i not in special)
         return text[:1].upper() + text[1:] if capitalize else text
 
-    def call(self, inputs, *args, training=None, **kwargs):
-        """Words to ids; see the class docstring."""
+    def call(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
+        """Turns words into ids; see the class docstring."""
         return self.tokenize(inputs, *args, **kwargs)
 
-    def save_assets(self, dir_path):
+    def save_assets(self, dir_path: str) -> None:
         """Writes the vocabulary into a folder, one token a line."""
         with open(os.path.join(dir_path, VOCABULARY_FILE), "w", encoding="utf-8") as file:
             file.writelines(f"{token}\n" for token in self.get_vocabulary())
 
-    def load_assets(self, dir_path):
+    def load_assets(self, dir_path: str) -> None:
         """Reads the vocabulary from a folder."""
         self.set_vocabulary(os.path.join(dir_path, VOCABULARY_FILE))
 
-    def get_config(self):
-        """Arguments that rebuild the layer; the vocabulary travels as an asset."""
-        return {**super().get_config(), "vocabulary": None}
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild the layer; the vocabulary travels as an asset."""
+        config = {**super().get_config(), "vocabulary": None}
+        if self.segmenter is not None:
+            config["segmenter"] = getattr(self.segmenter, "__qualname__", str(self.segmenter))
+        return config
+
+
+def _compose(text: Tensor) -> Tensor:
+    """Brings a TensorFlow string tensor to Unicode's form NFC."""
+    try:
+        import tensorflow_text
+    except ImportError:
+        # It has no wheels for Windows.
+        return _map_in_python(lambda value: unicodedata.normalize("NFC", value), text)
+    return tensorflow_text.normalize_utf8(text, "NFC")
+
+
+def _map_in_python(function: Callable[[str], str], text: Tensor) -> Tensor:
+    """Applies a Python function to each element of a TensorFlow string tensor."""
+    import tensorflow as tf
+
+    def apply(values: np.ndarray) -> np.ndarray:
+        mapped = [function(value.decode("utf-8")).encode() for value in np.ravel(values)]
+        return np.array(mapped, dtype=object).reshape(np.shape(values))
+
+    result = tf.numpy_function(apply, [text], tf.string)
+    result.set_shape(text.shape)
+    return result
 
 
 def require_same_vocabulary(tokenizer: CaptionTokenizer, other: CaptionTokenizer) -> None:

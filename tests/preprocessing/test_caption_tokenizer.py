@@ -27,8 +27,23 @@ CASES = {
     "snake_case and/or #tag @home": ["snake", "case", "and", "or", "tag", "home"],
     "Ein Hündchen läuft über Straßen": ["ein", "hündchen", "läuft", "über", "straßen"],
     "ÉCOLE À NOËL": ["école", "à", "noël"],
-    # Decomposed accents: a combining mark belongs to its word.
-    "e\u0301cole": ["e\u0301cole"],
+    # Decomposed accents are composed, so that a word is one word however it is written.
+    "e\u0301cole \u00e9cole": ["\u00e9cole", "\u00e9cole"],
+    # A mark that has no composed form belongs to its word.
+    "x\u0301y": ["x\u0301y"],
+    # Zero-width joiners and non-joiners inside words: Sinhala, Bengali, Persian.
+    "\u0dc1\u0dca\u200d\u0dbb\u0dd3 \u0dbd\u0d82\u0d9a\u0dcf": [
+        "\u0dc1\u0dca\u200d\u0dbb\u0dd3",
+        "\u0dbd\u0d82\u0d9a\u0dcf",
+    ],
+    "\u09b0\u200d\u09cd\u09af\u09be\u09ac": ["\u09b0\u200d\u09cd\u09af\u09be\u09ac"],
+    "\u0645\u06cc\u200c\u0631\u0648\u062f.": ["\u0645\u06cc\u200c\u0631\u0648\u062f"],
+    # At the edges of a word they are dropped, except the Malayalam chillu's.
+    "\u200da\u200c \u200d b\u200d": ["a", "b"],
+    "\u0d05\u0d35\u0d28\u0d4d\u200d \u0d05\u0d35\u0d28\u0d4d\u200d.": 2
+    * ["\u0d05\u0d35\u0d28\u0d4d\u200d"],
+    # Soft hyphens and what chooses between forms of an emoji are not seen.
+    "sun\u00adflower \u2764\ufe0f \ufeffred": ["sunflower", "red"],
     "GROẞE STRAẞE": ["große", "straße"],
     "İSTANBUL": ["i\u0307stanbul"],
     "ΟΔΟΣ ΣΟΦΙΑΣ": ["οδος", "σοφιας"],
@@ -70,6 +85,48 @@ def test_python_and_tensorflow_give_the_same_ids(tokenizer):
     eager = tokenizer.tokenize(tf.constant(texts))
     assert eager.to_list() == expected
     assert eager.dtype == tf.int32
+
+
+def test_composed_and_decomposed_words_have_one_id():
+    tokenizer = CaptionTokenizer.from_captions(["caf\u00e9 cafe\u0301"], min_count=2)
+    assert tokenizer.get_vocabulary()[4:] == ["caf\u00e9"]
+    # A vocabulary of before holds the other form.
+    old = CaptionTokenizer([*SPECIAL_TOKENS, "cafe\u0301", "a"])
+    assert old.get_vocabulary()[4] == "cafe\u0301"
+    texts = ["caf\u00e9 a", "cafe\u0301 b"]
+    assert [ids.tolist() for ids in old(texts)] == [[4, 5], [4, 3]]
+    tf = pytest.importorskip("tensorflow")
+    assert old.tokenize(tf.constant(texts)).to_list() == [[4, 5], [4, 3]]
+
+
+def cut_in_twos(text):
+    """A segmenter for tests: two characters make a word."""
+    return [text[start : start + 2] for start in range(0, len(text), 2)]
+
+
+def test_scripts_without_spaces_take_a_segmenter(tmp_path):
+    captions = ["小狗奔跑。", "小狗睡觉"]
+    with pytest.warns(UserWarning, match="no spaces between words.*Received: '小狗奔跑' as a word"):
+        whole = CaptionTokenizer.from_captions(captions, min_count=1)
+    assert sorted(whole.get_vocabulary()[4:]) == ["小狗奔跑", "小狗睡觉"]
+    tokenizer = CaptionTokenizer.from_captions(captions, min_count=1, segmenter=cut_in_twos)
+    assert tokenizer.get_vocabulary()[4:] == ["小狗", "奔跑", "睡觉"]
+    assert tokenizer("小狗睡觉").tolist() == [4, 6]
+    assert tokenizer.detokenize([4, 6]) == "小狗 睡觉"
+    tf = pytest.importorskip("tensorflow")
+    assert tokenizer.tokenize(tf.constant(captions)).to_list() == [[4, 5], [4, 6]]
+    batches = tf.data.Dataset.from_tensor_slices(captions).batch(2).map(tokenizer)
+    assert next(iter(batches)).to_list() == [[4, 5], [4, 6]]
+    # What is saved is its name.
+    assert tokenizer.get_config()["segmenter"] == "cut_in_twos"
+    loaded = CaptionTokenizer.from_config(tokenizer.get_config())
+    loaded.set_vocabulary(tokenizer.get_vocabulary())
+    assert loaded.detokenize([4]) == "小狗"
+    with pytest.raises(ValueError, match=r"segmenter=FUNCTION.*Received: segmenter='cut_in_twos'"):
+        loaded("小狗")
+    loaded.segmenter = lambda text: " ".join(cut_in_twos(text))
+    assert loaded("小狗睡觉").tolist() == [4, 6]
+    assert "segmenter" not in whole.get_config()
 
 
 def test_every_letter_is_lowered_alike():
