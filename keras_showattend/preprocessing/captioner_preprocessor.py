@@ -1,11 +1,16 @@
-"""Pictures and captions to the model's inputs, and generated ids back to text."""
+"""Images and captions to the model's inputs, and generated ids back to text."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
 
+from keras_showattend._typing import Tensor
 from keras_showattend.preprocessing.caption_tokenizer import CaptionTokenizer
 from keras_showattend.preprocessing.image_converter import CaptionImageConverter
+from keras_showattend.preprocessing.image_sources import ImageSource
 from keras_showattend.preprocessing.images import as_image_list
 from keras_showattend.presets.from_preset import loads_presets
 
@@ -43,15 +48,27 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
     tokenizer_cls = CaptionTokenizer
     image_converter_cls = CaptionImageConverter
 
-    def __init__(self, image_converter, tokenizer, sequence_length=32, **kwargs):
+    def __init__(
+        self,
+        image_converter: CaptionImageConverter,
+        tokenizer: CaptionTokenizer,
+        sequence_length: int = 32,
+        **kwargs: Any,
+    ):
         super().__init__(tokenizer=tokenizer, sequence_length=sequence_length, **kwargs)
         self.image_converter = image_converter
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Nothing to build: packing is done here, without KerasHub's packer."""
         self.built = True
 
-    def call(self, x, y=None, sample_weight=None, sequence_length=None):
+    def call(
+        self,
+        x: Any,
+        y: None = None,
+        sample_weight: Tensor | None = None,
+        sequence_length: int | None = None,
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Preprocesses a batch for training; see the class docstring."""
         if not isinstance(x, dict) or not {"images", "captions"} <= set(x) or y is not None:
             raise ValueError(
@@ -80,8 +97,8 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
             weight = weight * sample_weight[:, None]
         return inputs, targets, weight
 
-    def convert_images(self, sources):
-        """Loads, resizes and normalises pictures.
+    def convert_images(self, sources: Sequence[ImageSource]) -> np.ndarray:
+        """Loads, resizes and normalises images.
 
         Args:
             sources: list of anything `load_image` takes.
@@ -92,7 +109,7 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         converter = self.image_converter
         return converter.normalize(np.stack([converter.load(source) for source in sources]))
 
-    def pack(self, token_ids, length, add_end_token=True):
+    def pack(self, token_ids: Sequence[Any], length: int, add_end_token: bool = True) -> np.ndarray:
         """Adds start and end tokens and pads.
 
         Args:
@@ -113,7 +130,7 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
             row[1 : len(ids) + 1] = ids
         return packed
 
-    def _pack_tensor(self, captions, length):
+    def _pack_tensor(self, captions: Tensor, length: int) -> Tensor:
         import tensorflow as tf
 
         tokenizer = self.tokenizer
@@ -122,7 +139,7 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         ids = tf.concat([edge * tokenizer.start_token_id, ids, edge * tokenizer.end_token_id], 1)
         return ids.to_tensor(tokenizer.pad_token_id, shape=(None, length + 1))
 
-    def shift(self, tokens):
+    def shift(self, tokens: Tensor) -> dict[str, Tensor]:
         """Splits packed captions into what is read and what is predicted.
 
         Args:
@@ -147,8 +164,10 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
             "sample_weight": weight,
         }
 
-    def generate_preprocess(self, x, sequence_length=None):
-        """Pictures to the encoder's input.
+    def generate_preprocess(
+        self, x: Any, sequence_length: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Turns images into the encoder's input.
 
         Args:
             x: one image source or several; see `ImageCaptioner.generate`.
@@ -159,8 +178,8 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         """
         return {"images": self.convert_images(as_image_list(x)[0])}
 
-    def generate_postprocess(self, x, capitalize=False):
-        """Generated ids to text.
+    def generate_postprocess(self, x: dict[str, Tensor], capitalize: bool = False) -> Any:
+        """Turns generated ids into text.
 
         Args:
             x: dict with `token_ids` int32[..., T]; everything from the first end token
@@ -176,8 +195,8 @@ class ImageCaptionerPreprocessor(keras_hub.models.CausalLMPreprocessor):
         ends = np.flatnonzero(token_ids == self.tokenizer.end_token_id)
         return self.tokenizer.detokenize(token_ids[: ends[0] if ends.size else None], capitalize)
 
-    def get_config(self):
-        """Arguments that rebuild the layer."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that rebuild the layer."""
         config = super().get_config()
         config.pop("add_start_token", None)
         config.pop("add_end_token", None)
