@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cli_pictures import CAPTIONS, save_picture
 
+from keras_showattend._install import install_advice
 from keras_showattend.encoders import registry as encoders
 from keras_showattend.presets import registry
 
@@ -108,3 +109,12 @@ def test_links_lead_somewhere(path):
         if not file.exists() or (anchor and anchor not in anchors(file)):
             broken.append(target)
     assert broken == []
+
+
+def test_readme_installs_as_errors_say():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    advice = install_advice("plots")
+    commands = re.findall(r"`(pip install [^`]+)`", advice)
+    assert len(commands) == 2
+    for command in commands:
+        assert f"    {command}\n" in text
