@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import pathlib
 import sys
 
+from keras_showattend._text import printable
 from keras_showattend.cli.captioners import (
     add_preset_option,
+    display_name,
     load_captioner,
     preset_names,
     require_single,
     resolve_presets,
 )
-from keras_showattend.cli.console import say
+from keras_showattend.cli.console import say, write_json
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.cli.train_data import FORMATS, find_captions, read_captions
 
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         require_single(args, "--calibrate")
     # One captioner, or as many side by side as are compared; each of one preset or of several.
     named = [[name] for name in args.compare or ()] or [preset_names(args)]
-    captioners = [(_shown(names), resolve_presets(names)) for names in named]
+    captioners = [(display_name(names), resolve_presets(names)) for names in named]
     path, data_format = find_captions(args.data, args.format)
     from keras_showattend import evaluation as ev
 
@@ -95,15 +94,6 @@ def run(args: argparse.Namespace) -> int:
         looking = captioner if len(captioners[0][1]) == 1 else None
         report = ev.write_report(result, args.report, dataset=shown, captioner=looking)
         say(f"wrote {report}")
-    print(text, file=sys.stderr)
-    content = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    if args.output:
-        pathlib.Path(args.output).write_text(content, encoding="utf-8")
-    else:
-        sys.stdout.write(content)
+    print(printable(text, keep="\n"), file=sys.stderr)
+    write_json(result, args.output)
     return 0
-
-
-def _shown(names: list[str]) -> str:
-    # Names of folders and not their paths, which would say something of the machine.
-    return " + ".join(os.path.basename(os.path.normpath(name)) for name in names)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 
+from keras_showattend._files import write_text
+from keras_showattend._text import printable
 from keras_showattend.cli.captioners import add_preset_option
-from keras_showattend.cli.console import say
+from keras_showattend.cli.console import say, write_json
+from keras_showattend.cli.image_options import add_size_limit
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.presets import resolve_preset
 
@@ -16,7 +18,8 @@ ENDINGS = (".html", ".gif", ".png", ".json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    parser.add_argument("image", metavar="IMAGE", help="one picture")
+    parser.add_argument("image", metavar="IMAGE", help="one image")
+    add_size_limit(parser)
     add_preset_option(parser)
     parser.add_argument(
         "--output",
@@ -45,13 +48,13 @@ def run(args: argparse.Namespace) -> int:
         _write(explanation, path, args.style)
         say(f"wrote {path}")
     sure = explanation.confidence
-    print(explanation.caption + ("" if sure is None else f"  (confidence {sure:.0%})"))
+    print(printable(explanation.caption) + ("" if sure is None else f"  (confidence {sure:.0%})"))
     for word, probability, entropy in zip(
         explanation.words, explanation.probabilities, explanation.entropies, strict=True
     ):
-        print(f"{word:<16} {probability:6.1%}  entropy {entropy:.2f} nats")
+        print(f"{printable(word):<16} {probability:6.1%}  entropy {entropy:.2f} nats")
     for beam in explanation.alternatives[1:]:
-        print(f"{beam.score:8.3f}  {beam.text}")
+        print(f"{beam.score:8.3f}  {printable(beam.text)}")
     return 0
 
 
@@ -61,9 +64,7 @@ def _write(explanation, path: str, style: str) -> None:
         explanation.save_gif(path, style=style)
     elif ending == ".png":
         explanation.plot(style).savefig(path)
+    elif ending == ".json":
+        write_json(explanation.to_dict(), path)
     else:
-        text = explanation.to_html()
-        if ending == ".json":
-            text = json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_text(path, explanation.to_html())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import sys
 
 from keras_showattend._text import printable
+from keras_showattend.cli.console import write_json
 from keras_showattend.metrics.labels import printed_score
 from keras_showattend.presets import Preset, list_presets
 
@@ -20,9 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Lists the presets on stdout."""
     if args.json:
-        presets = [dataclasses.asdict(preset) for preset in list_presets()]
-        json.dump(presets, sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        write_json([dataclasses.asdict(preset) for preset in list_presets()])
     else:
         _print_table(list_presets())
     return 0

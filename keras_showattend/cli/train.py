@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from keras_showattend._locks import exclusive
 from keras_showattend.cli.console import (
     PROGRAM,
     check_preset_output,
@@ -114,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
     train, dev = train_and_dev(dataset, args, stages[0].seed)
     say(f"learning from {train!r}, choosing the best epoch by {dev!r}")
     # Keras prints its progress on stdout, which is for the scores.
-    with contextlib.redirect_stdout(sys.stderr):
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(sys.stderr), exclusive(work_folder(output)):
         scores = _train(args, train, dev, output, stages, encoder_weights)
     for name, value in scores.items():
         print(f"{name}\t{100 * value:.1f}")

@@ -11,6 +11,7 @@ import pytest
 from cli_pictures import save_picture
 from PIL import Image
 
+from keras_showattend import read_captions_file
 from keras_showattend._locks import exclusive
 from keras_showattend.cli import main as cli
 from keras_showattend.cli.caption_rows import COLUMNS
@@ -413,6 +414,20 @@ def test_csv_that_a_spreadsheet_may_open(caption, captioned, tmp_path, monkeypat
     captioned.clear()
     assert caption("=cmd", "--output", "out.csv") == 0
     assert captioned == []
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_train_reads_what_caption_wrote(caption, photos, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert caption("photos", "--output", name) == 0
+    text = (tmp_path / name).read_text()
+    rows = rows_of(name) if name == "out.csv" else list(map(json.loads, text.splitlines()))
+    dataset = read_captions_file(name)
+    assert not dataset.problems
+    assert list(dataset.ids) == [f"photos/{n}" for n in ("a.png", "b.jpg", "c.bmp", "d.png")] + [
+        "photos/sub/e.png"
+    ]
+    assert [list(captions) for captions in dataset.captions] == [[row["caption"]] for row in rows]
 
 
 def test_progress_on_request(caption, photos, capsys):
