@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import itertools
 import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -174,6 +175,16 @@ class ImageEncoder(keras.layers.Layer):
                 "the encoder with `fine_tune_after`. Received: after='auto'"
             )
         return self.fine_tune_after
+
+    def trainable_blocks(self) -> list[list[keras.Variable]]:
+        """Groups the variables that learn into blocks, from the images to the output.
+
+        A block is a run of layers whose names agree up to the first underscore, such as
+        those of `block5_conv1` to `block5_conv3`.
+        """
+        layers = [layer for layer in self.features.layers if layer.trainable_variables]
+        groups = itertools.groupby(layers, key=lambda layer: layer.name.split("_")[0])
+        return [[v for layer in group for v in layer.trainable_variables] for _, group in groups]
 
     def part_until(self, layer_name: str) -> "ImageEncoder":
         """Returns an `ImageEncoder` with the same weights that ends with one of the layers."""

@@ -88,6 +88,19 @@ class Recipe:
         "smallest share of height and width that a batch sees of its images; below 1 only where "
         "a part of the encoder learns",
     )
+    random_crop: float = _setting(
+        1.0,
+        "smallest share of its area that is left of an image; below 1, images are decoded and "
+        "encoded anew for each batch, only where a part of the encoder learns",
+    )
+    color_jitter: float = _setting(
+        0.0, "largest change of brightness, contrast and saturation; decodes as random_crop does"
+    )
+    layer_decay: float = _setting(
+        1.0,
+        "factor of the encoder's learning rate for each block farther from its output, of "
+        "layers whose names agree up to the first underscore",
+    )
     self_critical_samples: int = _setting(
         0, "captions sampled for an image in self-critical training; 0 trains on the next token"
     )

@@ -18,6 +18,7 @@ from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.recipes.backup import Backup
 from keras_showattend.recipes.recipe import Recipe
 from keras_showattend.recipes.time_left import TimeLeft
+from keras_showattend.training.augmentation import Augmentation
 from keras_showattend.training.caption_scores import CaptionScores
 from keras_showattend.training.distillation import Distillation
 from keras_showattend.training.self_critical import SelfCritical
@@ -106,11 +107,19 @@ def check_stage(captioner: ImageCaptioner, recipe: Recipe, teacher: Any = None) 
         )
     if recipe.unfreeze_after:
         captioner.backbone.image_encoder.part_after(recipe.unfreeze_after)
-    elif recipe.random_window < 1:
+    for name in ("random_window", "random_crop", "color_jitter", "layer_decay"):
+        value, default = getattr(recipe, name), getattr(Recipe, name)
+        if value != default and not recipe.unfreeze_after:
+            raise ValueError(
+                f"`{name}` of a recipe needs `unfreeze_after`: a frozen encoder learns nothing, "
+                f"and its annotations are final. Received: {name}={value!r}, unfreeze_after=''"
+            )
+    if recipe.random_window < 1 and _augmentation(recipe):
         raise ValueError(
-            "`random_window` of a recipe needs `unfreeze_after`: the annotations of a frozen "
-            f"encoder are final. Received: random_window={recipe.random_window!r}, "
-            "unfreeze_after=''"
+            "`random_window` cuts cached features, and `random_crop` and `color_jitter` vary the "
+            "images themselves: use one or the other. Received: "
+            f"random_window={recipe.random_window!r}, random_crop={recipe.random_crop!r}, "
+            f"color_jitter={recipe.color_jitter!r}"
         )
 
 
@@ -138,6 +147,11 @@ def _finished(done: pathlib.Path, best: pathlib.Path) -> dict[str, Any] | None:
             problem = f"its record is damaged ({error})"
     set_aside(problem, best, done)
     return None
+
+
+def _augmentation(recipe: Recipe) -> Augmentation | None:
+    augmentation = Augmentation(recipe.random_crop, recipe.color_jitter)
+    return None if augmentation == Augmentation() else augmentation
 
 
 def _self_critical(recipe: Recipe) -> SelfCritical | None:
@@ -184,6 +198,7 @@ def _fit(run: Run, learner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path
         feature_cache=cache,
         random_flip=recipe.random_flip,
         random_window=recipe.random_window,
+        augmentation=_augmentation(recipe),
         seed=recipe.seed,
     )
     batches = dataset_batches(learner, run.dataset, settings, self_critical)
@@ -262,10 +277,18 @@ def _optimizer(
         return keras.optimizers.Adam(schedule, global_clipnorm=recipe.clip_norm, **average)
 
     decoder_adam = adam(recipe.learning_rate)
-    if not recipe.unfreeze_after or not recipe.encoder_learning_rate:
+    own_rate = recipe.encoder_learning_rate or recipe.layer_decay != 1
+    if not recipe.unfreeze_after or not own_rate:
         return decoder_adam
-    encoder_adam = adam(recipe.encoder_learning_rate)
-    encoder_ids = {id(variable) for variable in image_encoder.trainable_variables}
+    rate = recipe.encoder_learning_rate or recipe.learning_rate
+    blocks = image_encoder.trainable_blocks()
+    if recipe.layer_decay == 1:
+        # One optimizer, whose gradients are clipped together.
+        blocks = [[variable for block in blocks for variable in block]]
+    optimizers: dict[int, keras.optimizers.Optimizer] = {}
+    for depth, variables in enumerate(reversed(blocks)):
+        block_adam = adam(rate * recipe.layer_decay**depth)
+        optimizers |= {id(variable): block_adam for variable in variables}
     return keras.optimizers.MultiOptimizer(
-        lambda variable: encoder_adam if id(variable) in encoder_ids else decoder_adam
+        lambda variable: optimizers.get(id(variable), decoder_adam)
     )

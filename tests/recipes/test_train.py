@@ -224,11 +224,39 @@ def test_what_learns_in_a_stage(train, tmp_path):
             assert np.array_equal(old, new) == (not layer.name.startswith("block5"))
 
 
+def test_decoded_images_and_a_rate_for_each_block(train, tmp_path):
+    recipe = dataclasses.replace(
+        RECIPE,
+        encoder="efficientnet_lite0",
+        epochs=1,
+        unfreeze_after="block6c_add",
+        encoder_learning_rate=1e-3,
+        layer_decay=0.5,
+        random_crop=0.6,
+        color_jitter=0.2,
+    )
+    encoder = train(tmp_path / "output", recipe).backbone.image_encoder
+    encoder.unfreeze("block6c_add")
+    names = [block[0].path.split("/")[-2] for block in encoder.trainable_blocks()]
+    assert names == ["block6d_expand_conv", "block7a_expand_conv", "head_conv"]
+    optimizer = stage._optimizer(recipe, 10, encoder)
+    optimizer.build(encoder.trainable_variables)
+    # From the output: the rate itself, half of it, a quarter; the decoder's comes last.
+    targets = [o.get_config()["learning_rate"]["config"] for o in optimizer.optimizers]
+    assert sorted(t["warmup_target"] for t in targets) == [2.5e-4, 5e-4, 1e-3]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"unfreeze_after": "block9"}, "can be cut at a layer .* Received: 'block9'"),
         ({"random_window": 0.8}, "`random_window` of a recipe needs `unfreeze_after`"),
+        ({"random_crop": 0.5}, "`random_crop` of a recipe needs `unfreeze_after`"),
+        ({"layer_decay": 0.5}, "`layer_decay` of a recipe needs `unfreeze_after`"),
+        (
+            {"unfreeze_after": "auto", "random_window": 0.8, "color_jitter": 0.1},
+            "use one or the other. Received: random_window=0.8, random_crop=1.0, color_jitter=0.1",
+        ),
         ({"self_critical_samples": 1}, "`num_samples` must be at least 2"),
         ({"distillation_weight": 0.5}, "`distillation_weight` of a recipe needs a `teacher`"),
         (
