@@ -29,8 +29,7 @@ from keras_showattend.recipes.work_folder import (
 )
 from keras_showattend.training.training_batches import usable_dataset
 
-# Below this many captions a captioner that starts from random weights is warned of: see
-# docs/training.md for what was measured.
+# A run from scratch on fewer captions gives a warning: a sixth of Flickr8k's.
 FEW_CAPTIONS = 5000
 # A smaller share of different captions is a captioner that has collapsed.
 FEW_DISTINCT = 0.2
@@ -207,9 +206,10 @@ def _warn_of_few_captions(
     warnings.warn(
         f"{count} captions of {len(dataset)} images are few to learn from scratch, with a "
         f"vocabulary of {captioner.backbone.vocabulary_size} tokens (words that occur at least "
-        f"{recipe.min_count} times). Captions that fit their images take some {FEW_CAPTIONS:,} "
-        "captions of 1,000 images. With fewer, start from a preset, which has learned sentences "
-        'already: `--preset NAME`, or `captioner=ImageCaptioner.from_preset("NAME")`.',
+        f"{recipe.min_count} times). Flickr8k, from which the bundled presets learned, has 30,000 "
+        f"captions of 6,000 images. With less than some {FEW_CAPTIONS:,} captions start from a "
+        "preset, which has learned sentences already: `--preset NAME`, or "
+        '`captioner=ImageCaptioner.from_preset("NAME")`.',
         UserWarning,
         stacklevel=3,
     )
