@@ -149,7 +149,7 @@ def _check_nesting(text: str) -> None:
     # Each turn takes the innermost level away.
     for _ in range(DEEPEST_JSON):
         brackets = brackets.replace("[]", "")
-    if len(brackets) > DEEPEST_JSON:
+    if "[]" in brackets or len(brackets) > DEEPEST_JSON:
         raise ValueError(f"it is nested deeper than {DEEPEST_JSON} levels")
 
 
