@@ -1,6 +1,7 @@
 """Text and pages from Jinja2 templates that lie beside the code."""
 
 import functools
+import re
 from typing import Any
 
 import jinja2
@@ -13,10 +14,9 @@ _MARKDOWN_SPECIALS = str.maketrans({character: f"\\{character}" for character in
 def render(package: str, template: str, **values: Any) -> str:
     """Fills a template.
 
-    Values are escaped in templates whose name ends in `.html.j2`, control characters too; elsewhere
-    where the template
-    asks for it, by the filters `plain` (Markdown that shows the text as it is, on one line) and
-    `printable`.
+    Values are escaped in templates whose name ends in `.html.j2`, control characters too. Elsewhere
+    the template escapes them by the filters `plain` (Markdown that shows a text as it is, on one
+    line), `printable`, and `fence` for the lines around a block of code.
 
     Args:
         package: name of the package in whose folder the template lies.
@@ -39,6 +39,7 @@ def _environment(package: str) -> jinja2.Environment:
     )
     environment.filters["plain"] = plain_markdown
     environment.filters["printable"] = printable
+    environment.filters["fence"] = fence
     return environment
 
 
@@ -51,3 +52,9 @@ def _finalize(context: Any, value: Any) -> Any:
 def plain_markdown(text: Any) -> str:
     """Returns Markdown that shows a text as it is, on one line and without markup of its own."""
     return printable(" ".join(str(text).split())).translate(_MARKDOWN_SPECIALS)
+
+
+def fence(code: str) -> str:
+    """Returns the backticks around a block of code: more than follow one another in it."""
+    longest = max((len(run) for run in re.findall("`+", code)), default=0)
+    return "`" * max(3, longest + 1)

@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from keras_showattend._install import install_command
 from keras_showattend._locks import exclusive
 from keras_showattend._text import printable
 from keras_showattend.cli.caption_file import (
@@ -103,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("keras", "openvino"),
         default="keras",
         help="openvino encodes images in 8-bit integers, for folders of hundreds and more: "
-        'pip install "keras-showattend[openvino]" (default: %(default)s)',
+        f"{install_command('openvino')} (default: %(default)s)",
     )
     add_search_options(model)
     model.add_argument(

@@ -3,6 +3,8 @@
 import importlib.util
 from typing import Any
 
+from keras_showattend._install import install_advice
+
 ENGINES = ("keras", "openvino")
 
 
@@ -27,6 +29,6 @@ def check_engine(engine: str, dtype: Any = None) -> None:
         )
     if importlib.util.find_spec("openvino") is None:
         raise ModuleNotFoundError(
-            f'The engine {engine!r} needs OpenVINO: pip install "keras-showattend[openvino]". '
+            f"The engine {engine!r} needs OpenVINO. Install it: {install_advice('openvino')}. "
             "Received: no module named 'openvino'"
         )

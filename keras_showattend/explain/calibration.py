@@ -19,8 +19,8 @@ from keras_showattend._files import write_text
 from keras_showattend._typing import PathLike
 from keras_showattend.metrics import CiderD, tokenize
 from keras_showattend.metrics.tokenizer import Segmenter
+from keras_showattend.presets.files import CALIBRATION_FILE
 
-CALIBRATION_FILE = "calibration.json"
 EVENT = (
     "the caption scores at least as high as one drawn at random among the captions that people "
     "wrote for the photo, both by CIDEr-D against the photo's other human captions"

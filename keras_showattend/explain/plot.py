@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keras_showattend._install import install_advice
 from keras_showattend.explain.overlay import check_style, colour_scale
 from keras_showattend.explain.words import content_positions
 
@@ -29,9 +30,8 @@ def plot(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "Plots are drawn with matplotlib. Install it with "
-            "`pip install 'keras-showattend[plots]'`, or use `save_gif` or `to_html`, which do "
-            f"without. Received: {error}"
+            f"Plots are drawn with matplotlib. Install it: {install_advice('plots')}; or use "
+            f"`save_gif` or `to_html`, which do without. Received: {error}"
         ) from error
 
     class NotebookFigure(Figure):
