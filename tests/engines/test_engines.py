@@ -121,7 +121,7 @@ def test_refusals(captioner, monkeypatch):
     with pytest.raises(ValueError, match="8-bit integers: leave `dtype` out.*'mixed_bfloat16'"):
         captioner.use_engine("openvino", SAMPLES, dtype="mixed_bfloat16")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "keras-showattend\[openvino\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "\.\[openvino\]"'):
         captioner.use_engine("openvino", SAMPLES)
 
 

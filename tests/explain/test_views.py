@@ -44,7 +44,7 @@ def test_plot_has_the_picture_and_a_panel_a_word(explanation):
 
 def test_plot_without_matplotlib_tells_the_pip_line(explanation, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-showattend\[plots\]'"):
+    with pytest.raises(ImportError, match=r'pip install "\.\[plots\]"'):
         explanation.plot()
 
 
