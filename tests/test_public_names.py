@@ -74,6 +74,7 @@ NAMES = {
         "CALIBRATION_FILE",
         "Calibration",
         "Explanation",
+        "compare_searches",
         "explain",
         "fit_calibration",
         "load_calibration",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import pkgutil
 import sys
+from collections.abc import Callable, Iterable
 
-from keras_showattend._text import printable
 from keras_showattend.cli.captioners import (
     add_preset_option,
     display_name,
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_option(parser, several=True)
     parser.add_argument("--data", required=True, help="captions file or its folder")
     parser.add_argument("--format", choices=FORMATS, help="of the data (default: found out)")
-    parser.add_argument("--images", metavar="FOLDER", help="where the pictures lie")
+    parser.add_argument("--images", metavar="FOLDER", help="where the images lie")
     parser.add_argument("--image-column", default="image", help="of a table")
     parser.add_argument("--caption-column", default="caption", help="of a table")
     parser.add_argument("--split-column", help='of a table (default with --split: "split")')
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_search_options(parser)
     parser.add_argument("--metrics", nargs="+", help="(default: all that can be computed)")
+    parser.add_argument(
+        "--segmenter",
+        metavar="MODULE:FUNCTION",
+        help="function that cuts a caption into words, such as jieba:lcut, for languages "
+        "written without spaces",
+    )
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     parser.add_argument(
         "--feature-cache", metavar="FOLDER", default="auto", help="(default: %(default)s)"
@@ -68,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         for key in ("split", "metrics", "seed")
         if (value := getattr(args, key)) is not None
     }
+    segment = None if args.segmenter is None else _segmenter(args.segmenter)
     results = []
     for name, folders in captioners:
         captioner = load_captioner(folders)
@@ -77,23 +85,40 @@ def run(args: argparse.Namespace) -> int:
                 dataset,
                 preset=name,
                 feature_cache=args.feature_cache,
+                segment=segment,
                 **options,
                 **search_options(args),
             )
         )
     if args.compare:
-        result = ev.compare_evaluations(results[0], results[1], seed=args.seed)
+        result = ev.compare_evaluations(results[0], results[1], seed=args.seed, segment=segment)
         text = ev.format_comparison(result)
     else:
         result, text = results[0], ev.format_evaluation(results[0])
     if args.calibrate:
-        say(f"wrote {ev.calibrate(result).save(captioners[0][1][0])}")
+        calibration = ev.calibrate(result, segment=segment)
+        say(f"wrote {calibration.save(captioners[0][1][0])}")
     if args.report:
         shown = dataset if args.split is None else dataset.split(args.split)
         # Several captioners have no attention in common.
         looking = captioner if len(captioners[0][1]) == 1 else None
         report = ev.write_report(result, args.report, dataset=shown, captioner=looking)
         say(f"wrote {report}")
-    print(printable(text, keep="\n"), file=sys.stderr)
+    print(text, file=sys.stderr)
     write_json(result, args.output)
     return 0
+
+
+def _segmenter(name: str) -> Callable[[str], Iterable[str]]:
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            "`--segmenter` must name a function of an installed module, such as jieba:lcut. "
+            f"Received: {name!r} ({error})"
+        ) from error
+    if not callable(found):
+        raise ValueError(
+            f"`--segmenter` must name a function. Received: {name!r}, a {type(found).__name__}"
+        )
+    return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Any
 
-from keras_showattend._files import write_text
+from keras_showattend._files import replacing, write_text
 from keras_showattend._text import printable
 from keras_showattend.cli.captioners import add_preset_option
 from keras_showattend.cli.console import say, write_json
@@ -28,7 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="write the explanation as .html, .gif, .png (needs matplotlib) or .json; repeatable",
     )
-    parser.add_argument("--style", choices=("smooth", "grid"), default="smooth")
+    parser.add_argument(
+        "--style",
+        choices=("smooth", "grid", "spotlight"),
+        default="smooth",
+        help="colours, colours of the true cells, or light and dark (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--content-words", action="store_true", help='leave out words such as "a" and "on"'
+    )
+    parser.add_argument(
+        "--searches",
+        action="store_true",
+        help="also print the captions of greedy search, beam search and sampling",
+    )
     parser.add_argument("--caption", help="explain this caption in place of a generated one")
     add_search_options(parser)
 
@@ -39,32 +53,39 @@ def run(args: argparse.Namespace) -> int:
         if os.path.splitext(path)[1].lower() not in ENDINGS:
             raise ValueError(f"`--output` ends in one of {ENDINGS}. Received: {path!r}")
     preset = resolve_preset(args.preset)
+    from keras_showattend.explain import compare_searches
     from keras_showattend.models import ImageCaptioner
 
-    explanation = ImageCaptioner.from_preset(preset).explain(
-        args.image, caption=args.caption, **search_options(args)
-    )
+    captioner = ImageCaptioner.from_preset(preset)
+    options = search_options(args)
+    explanation = captioner.explain(args.image, caption=args.caption, **options)
     for path in args.output:
-        _write(explanation, path, args.style)
+        _write(explanation, path, args.style, args.content_words)
         say(f"wrote {path}")
     sure = explanation.confidence
-    print(printable(explanation.caption) + ("" if sure is None else f"  (confidence {sure:.0%})"))
+    confidence = "" if sure is None else f"  (confidence {sure:.0%})"
+    print(printable(explanation.caption) + confidence)
     for word, probability, entropy in zip(
         explanation.words, explanation.probabilities, explanation.entropies, strict=True
     ):
         print(f"{printable(word):<16} {probability:6.1%}  entropy {entropy:.2f} nats")
     for beam in explanation.alternatives[1:]:
         print(f"{beam.score:8.3f}  {printable(beam.text)}")
+    if args.searches:
+        for name, captions in compare_searches(captioner, args.image, **options).items():
+            for found in captions[:3]:
+                print(f"{name:<8} {found.log_probability:8.2f} nats  {printable(found.text)}")
     return 0
 
 
-def _write(explanation, path: str, style: str) -> None:
+def _write(explanation: Any, path: str, style: str, content_words: bool) -> None:
     ending = os.path.splitext(path)[1].lower()
     if ending == ".gif":
-        explanation.save_gif(path, style=style)
+        explanation.save_gif(path, style=style, content_words=content_words)
     elif ending == ".png":
-        explanation.plot(style).savefig(path)
+        with replacing(path) as partial:
+            explanation.plot(style, content_words=content_words).savefig(partial)
     elif ending == ".json":
         write_json(explanation.to_dict(), path)
     else:
-        write_text(path, explanation.to_html())
+        write_text(path, explanation.to_html(content_words))

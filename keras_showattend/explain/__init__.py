@@ -8,11 +8,13 @@ from keras_showattend.explain.calibration import (
 )
 from keras_showattend.explain.explainer import explain
 from keras_showattend.explain.explanation import Explanation
+from keras_showattend.explain.searches import compare_searches
 
 __all__ = [
     "CALIBRATION_FILE",
     "Calibration",
     "Explanation",
+    "compare_searches",
     "explain",
     "fit_calibration",
     "load_calibration",

@@ -78,6 +78,26 @@ def test_explain_gives_the_caption_of_generate(tiny_preset, photos, tmp_path, ca
         assert animation.n_frames >= len(content["words"])
 
 
+def test_evaluate_with_a_segmenter(tiny_preset, data, tmp_path, capsys):
+    output = tmp_path / "cut.json"
+    words = ["evaluate", "--preset", tiny_preset, "--data", data, *METRICS, "--output", output]
+    assert cli.main([*map(str, words), "--segmenter", "builtins:list"]) == 0
+    assert json.loads(output.read_text())["protocol"]["segmenter"] == "builtins:list"
+    assert cli.main([*map(str, words), "--segmenter", "no_such_module:cut"]) == 2
+    assert "Received: 'no_such_module:cut'" in capsys.readouterr().err
+
+
+def test_explain_puts_searches_side_by_side(tiny_preset, photos, capsys):
+    words = ["explain", photos / "a.png", "--preset", tiny_preset, "--searches"]
+    assert cli.main([*map(str, words)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    counts = [sum(line.startswith(name) for line in lines) for name in ("greedy", "sampled")]
+    assert counts == [1, 3]
+    captioner = ImageCaptioner.from_preset(tiny_preset)
+    best = captioner.generate(photos / "a.png", num_beams=5)
+    assert any(line.startswith("beam") and line.endswith(best) for line in lines)
+
+
 def test_explain_refuses_an_unknown_ending(tiny_preset, photos, capsys):
     words = ["explain", photos / "a.png", "--preset", tiny_preset, "--output", "why.doc"]
     assert cli.main([*map(str, words)]) == 2

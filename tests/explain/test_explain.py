@@ -9,7 +9,7 @@ import pytest
 from explain_fixtures import make_tiny_captioner, tiny_picture
 from PIL import Image
 
-from keras_showattend.explain import explain
+from keras_showattend.explain import compare_searches, explain
 from keras_showattend.explain.overlay import describe_place, heat_map, spotlight
 
 
@@ -242,3 +242,19 @@ def test_refusals(captioner):
         explain(captioner, tiny_picture(8, 8), num_beams=0)
     with pytest.raises(ValueError, match="no such file"):
         explain(captioner, "missing.jpg")
+
+
+def test_searches_side_by_side(captioner):
+    picture = tiny_picture(48, 64, seed=3)
+    sampler = captioner.sampler
+    found = compare_searches(captioner, picture, num_beams=3, num_samples=4, max_length=5)
+    assert list(found) == ["greedy", "beam", "sampled"]
+    assert [len(captions) for captions in found.values()] == [1, 3, 4]
+    assert found["greedy"][0].text == captioner.generate(picture, num_beams=1, max_length=5)
+    assert found["beam"][0].text == captioner.generate(picture, num_beams=3, max_length=5)
+    assert len({caption.text for caption in found["sampled"]}) > 1
+    again = compare_searches(captioner, picture, num_beams=3, num_samples=4, max_length=5)
+    assert [c.text for c in again["sampled"]] == [c.text for c in found["sampled"]]
+    assert captioner.sampler is sampler
+    with pytest.raises(ValueError, match="Received: num_samples=0"):
+        compare_searches(captioner, picture, num_samples=0)
