@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import huggingface_hub
 
@@ -92,7 +93,7 @@ def download_preset(
     return str(folder)
 
 
-def _fetch(names: tuple[str, ...], **options) -> pathlib.Path:
+def _fetch(names: tuple[str, ...], **options: Any) -> pathlib.Path:
     folder = huggingface_hub.snapshot_download(allow_patterns=list(names), **options)
     return pathlib.Path(folder)
 
