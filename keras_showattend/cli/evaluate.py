@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_preset_option(parser, several=True)
     parser.add_argument("--data", required=True, help="captions file or its folder")
     parser.add_argument("--format", choices=FORMATS, help="of the data (default: found out)")
+    parser.add_argument("--encoding", help="of the data (default: UTF-8)")
     parser.add_argument("--images", metavar="FOLDER", help="where the images lie")
     parser.add_argument("--image-column", default="image", help="of a table")
     parser.add_argument("--caption-column", default="caption", help="of a table")
@@ -65,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
     # One captioner, or as many side by side as are compared; each of one preset or of several.
     named = [[name] for name in args.compare or ()] or [preset_names(args)]
     captioners = [(display_name(names), resolve_presets(names)) for names in named]
-    path, data_format = find_captions(args.data, args.format)
+    path = find_captions(args.data, args.format)
     from keras_showattend import evaluation as ev
 
     args.dev_split = None
-    dataset = read_captions(path, data_format, args)
+    dataset = read_captions(path, args)
     options = {
         key: value
         for key in ("split", "metrics", "seed")

@@ -41,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--images", metavar="FOLDER", help="images (default: beside the captions)")
     data.add_argument("--format", choices=FORMATS, help="format of DATA (default: recognised)")
     data.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="encoding of DATA, cp1252 for Excel's in Western Europe (default: UTF-8)",
+    )
+    data.add_argument(
         "--image-column", metavar="NAME", default="image", help="column of file names in a table"
     )
     data.add_argument(
@@ -102,14 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; see `docs/command_line.md`."""
-    path, data_format = find_captions(args.data, args.format)
+    path = find_captions(args.data, args.format)
     encoder_weights = _encoder_weights(args.encoder_weights)
     output = pathlib.Path(args.output).expanduser()
     # An unfinished run is resumed, whether or not it had to replace a preset.
     check_preset_output(output, args.overwrite or work_folder(output).exists())
     stages = recipes_from(args)
-    dataset = read_captions(path, data_format, args)
-    say(f"read {os.path.basename(path)} as {data_format}: {dataset!r}")
+    dataset = read_captions(path, args)
+    say(f"read {os.path.basename(os.path.normpath(path))}: {dataset!r}")
     if dataset.problems:
         say(f"left out:\n{dataset.problems}")
     train, dev = train_and_dev(dataset, args, stages[0].seed)

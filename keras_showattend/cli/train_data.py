@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import warnings
 
 from keras_showattend import data as readers
@@ -12,64 +11,52 @@ from keras_showattend.data import CaptionDataset
 
 DEV_FRACTION = 0.1
 FORMATS = ("flickr8k", "csv", "coco")
-_FLICKR8K_FILE = "Flickr8k.token.txt"
-_FLICKR8K_LINE = re.compile(rb"[^\t\n]+#\d+\t")
-_TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
 _DEV_NAMES = ("dev", "val", "validation")
 
 
-def find_captions(data: str, data_format: str | None) -> tuple[str, str]:
-    """Recognises the format of a path, without importing Keras.
+def find_captions(data: str, data_format: str | None) -> str:
+    """Finds the captions file of a path, without importing Keras.
 
     Args:
-        data: a captions file, or a folder with `Flickr8k.token.txt` or with a file
-            `captions` that ends in .csv, .tsv, .txt, .jsonl or .json.
+        data: a captions file of any form that `read_captions_file` recognises, or its folder.
         data_format: one of `FORMATS`, or None to recognise it.
 
     Returns:
-        The path to read, and one of `FORMATS`.
+        The path to read.
 
     Raises:
         ValueError: if there is no such file, or it is none of these.
     """
+    from keras_showattend.data.captions_file import CAPTION_ENDINGS, captions_file
+    from keras_showattend.data.flickr8k import TOKEN_FILE
+
     if not os.path.exists(data):
         raise ValueError(
             "DATA is an existing captions file or its folder: check the spelling and the "
             f"working folder. Received: {data!r}"
         )
-    if os.path.isdir(data) and data_format != "flickr8k":
-        names = (_FLICKR8K_FILE, *(f"captions{end}" for end in (*_TABLE_ENDINGS, ".json")))
-        paths = [os.path.join(data, name) for name in names]
-        data = next(filter(os.path.isfile, paths), data)
-    found = data_format or _sniff(data)
-    if found is None:
+    try:
+        path = data if data_format == "flickr8k" else captions_file(data)
+    except ValueError:
+        path = ""
+    known = data_format or path.lower().endswith(CAPTION_ENDINGS) or os.path.isdir(path)
+    if not path or not known:
         raise ValueError(
-            f"DATA is a Flickr8k folder (with {_FLICKR8K_FILE}), a table of images and captions "
-            "(.csv, .tsv, .txt, .jsonl) or a COCO captions .json: pass the file itself, or name "
-            f"its format with `--format`. Received: {data!r}"
+            f"DATA is a Flickr8k folder (with {TOKEN_FILE}), a table of images and captions (.csv, "
+            ".tsv, .txt, .jsonl, .parquet), a .json of COCO's or Karpathy's form, or a folder with "
+            "a .txt file beside each image: pass the file itself, or name its format with "
+            f"`--format`. Received: {data!r}"
         )
-    return data, found
+    return path
 
 
-def _sniff(path: str) -> str | None:
-    if os.path.isdir(path):
-        return None
-    ending = os.path.splitext(path)[1].lower()
-    if ending == ".json":
-        return "coco"
-    if ending not in _TABLE_ENDINGS:
-        return None
-    with open(path, "rb") as file:
-        return "flickr8k" if _FLICKR8K_LINE.match(file.read(4096)) else "csv"
-
-
-def read_captions(path: str, data_format: str, args: argparse.Namespace) -> CaptionDataset:
+def read_captions(path: str, args: argparse.Namespace) -> CaptionDataset:
     """Reads the dataset. Its problems are in its report, and give no warning.
 
     Args:
-        path, data_format: from `find_captions`.
-        args: `images`, `strict`, `image_column`, `caption_column`, `split_column`,
-            `split`, `dev_split`.
+        path: from `find_captions`.
+        args: `format`, `encoding`, `images`, `strict`, `image_column`, `caption_column`,
+            `split_column`, `split`, `dev_split`.
 
     Returns:
         A `CaptionDataset`.
@@ -79,9 +66,9 @@ def read_captions(path: str, data_format: str, args: argparse.Namespace) -> Capt
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        if data_format == "flickr8k":
+        if args.format == "flickr8k":
             return readers.read_flickr8k(path, args.images, strict=args.strict)
-        if data_format == "coco":
+        if args.format == "coco":
             return readers.read_coco(path, args.images, strict=args.strict)
         by_split = args.split or args.dev_split
         return readers.read_captions_file(
@@ -91,6 +78,7 @@ def read_captions(path: str, data_format: str, args: argparse.Namespace) -> Capt
             args.caption_column,
             args.split_column or ("split" if by_split else None),
             strict=args.strict,
+            encoding=args.encoding,
         )
 
 

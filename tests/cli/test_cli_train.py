@@ -142,6 +142,24 @@ def test_coco_and_strict(tmp_path, own_data, trained, capsys):
     assert "`strict=True` allows none:\n1 x missing image file" in capsys.readouterr().err
 
 
+def test_any_form_of_captions_is_data(tmp_path, trained):
+    """What `read_captions_file` recognises: text beside images, other encodings, our output."""
+    for name in ("a", "b"):
+        save_picture(tmp_path / f"{name}.png", ord(name))
+    start = ["train", "--output", str(tmp_path / "mine"), "--dev-fraction=0.5"]
+    output = tmp_path / "output.csv"
+    output.write_text("path,caption,score\na.png,A dog.,1\nb.png,A cat.,2\n")
+    excel = tmp_path / "excel.csv"
+    excel.write_bytes("image;caption\na.png;süß\nb.png;groß\n".encode("cp1252"))
+    (tmp_path / "a.txt").write_text("A dog.\n")
+    (tmp_path / "b.txt").write_text("A cat.\n")
+    for words in ([output], [excel, "--encoding=cp1252"], [tmp_path]):
+        assert cli.main([*start, *map(str, words)]) == 2
+        (train, dev, *_), _options = trained[-1]
+        assert sorted(train.ids + dev.ids) == ["a.png", "b.png"]
+    assert len(trained) == 3
+
+
 def test_splits_of_a_table(tmp_path, trained):
     save_picture(tmp_path / "a.png")
     save_picture(tmp_path / "b.png", 1)
