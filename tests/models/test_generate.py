@@ -340,7 +340,7 @@ BAD = {
     "not an image": (lambda f: written(f, "a.jpg", b"hello"), r"no image Pillow can read.*a\.jpg"),
     "zero bytes": (lambda f: written(f, "b.jpg", b""), r"zero bytes.*b\.jpg"),
     "missing": (lambda f: str(f / "c.jpg"), r"no such file.*c\.jpg"),
-    "folder": (str, "A folder is no picture"),
+    "folder": (str, "A folder is no image"),
     "url": (lambda f: "https://example.org/dog.jpg", "Nothing is downloaded"),
     "empty list": (lambda f: [], "at least one|nothing|Received"),
     "nan": (lambda f: np.full((8, 12, 3), np.nan), "finite numbers"),
@@ -353,7 +353,7 @@ BAD = {
     "one of many": (lambda f: [picture(0), written(f, "d.jpg", b"hello")], r"d\.jpg"),
     "truncated": (
         lambda f: encoded(Image.fromarray(picture(0, 64, 64)), "JPEG")[:-300],
-        "truncated or damaged",
+        "JPEG is truncated",
     ),
 }
 
