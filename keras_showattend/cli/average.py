@@ -1,4 +1,4 @@
-"""`keras-showattend average`: captioners that were trained on from one, melted into one."""
+"""`keras-showattend average`: averages the weights of captioners fine-tuned from one."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="NUMBER",
-        help="shares of the presets, one each (default: equal)",
+        help="weight of each preset, one number each (default: equal)",
     )
-    parser.add_argument("--output", required=True, metavar="FOLDER", help="where the preset goes")
-    parser.add_argument("--overwrite", action="store_true", help="though FOLDER holds a preset")
+    parser.add_argument(
+        "--output", required=True, metavar="FOLDER", help="where the preset is saved"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a preset in FOLDER")
 
 
 def run(args: argparse.Namespace) -> int:
     """Averages; see `docs/command_line.md`."""
     if len(args.presets) < 2:
         raise ValueError(
-            f"An average is of two presets or more: name another. Received: {args.presets}"
+            f"An average takes two presets or more: name another. Received: {args.presets}"
         )
     if args.weights and len(args.weights) != len(args.presets):
         raise ValueError(
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     average_captioners(folders, args.weights).save_to_preset(output, weights_dtype="float16")
     say(
-        f"saved {output}. What it is worth: {PROGRAM} evaluate --preset "
+        f"saved {output}. Next: {PROGRAM} evaluate --preset "
         f"{shlex.quote(str(output))} --data DATA --split dev"
     )
     return 0

@@ -1,4 +1,4 @@
-"""The captioners that a command is given by name: one, or several that are joined."""
+"""Captioners that a command is given by name: one, or several as an ensemble."""
 
 from __future__ import annotations
 
@@ -31,24 +31,28 @@ def add_preset_option(parser: argparse._ActionsContainer, several: bool = False)
     """
     text = f"bundled name, folder or handle such as hf://user/name (default: {DEFAULT_PRESET})"
     if several:
-        text += "; repeated, each word is chosen by all of them together"
+        text += "; repeat it for an ensemble, which chooses each word together"
         parser.add_argument("--preset", action="append", metavar="NAME|FOLDER", help=text)
     else:
         parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FOLDER", help=text)
 
 
 def preset_names(args: argparse.Namespace) -> list[str]:
-    """The values of a `--preset` that may be repeated, or its default."""
+    """Returns the values of a `--preset` that may be repeated, or its default."""
     return args.preset or [DEFAULT_PRESET]
 
 
 def resolve_presets(names: Sequence[str]) -> list[str]:
-    """Folders of presets, without loading them; see `resolve_preset`."""
+    """Resolves and checks presets without loading them; see `resolve_preset`.
+
+    Returns:
+        List of `PresetFolder`, which `from_preset` does not check again.
+    """
     return [resolve_preset(name) for name in names]
 
 
 def load_captioner(folders: Sequence[str]) -> Any:
-    """An `ImageCaptioner`, or the `CaptionerEnsemble` of several. Imports Keras."""
+    """Loads an `ImageCaptioner`, or the `CaptionerEnsemble` of several. Imports Keras."""
     from keras_showattend import CaptionerEnsemble, ImageCaptioner
 
     if len(folders) == 1:
@@ -57,7 +61,7 @@ def load_captioner(folders: Sequence[str]) -> Any:
 
 
 def display_name(names: Sequence[str]) -> str:
-    """What one captioner is called in its results.
+    """Returns what a captioner is called in its results.
 
     Args:
         names: its presets, as the user gave them. Of a folder only the last part is used,

@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import os
 import pathlib
-import re
 import shlex
 import sys
 from collections.abc import Sequence
 
 from keras_showattend._locks import exclusive
+from keras_showattend._scrub import shareable_command
 from keras_showattend.cli.console import (
     PROGRAM,
     check_preset_output,
@@ -181,13 +181,7 @@ def command_record(argv: Sequence[str]) -> str:
     Args:
         argv: the arguments after the program's name.
     """
-    return shlex.join([PROGRAM, *map(_without_folders, argv)])
-
-
-def _without_folders(word: str) -> str:
-    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
-    base = re.split(r"[/\\]", value.rstrip("/\\"))[-1] or value
-    return option + equals + base
+    return shareable_command([PROGRAM, *argv])
 
 
 def _encoder_weights(value: str) -> str | None:

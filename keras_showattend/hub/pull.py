@@ -7,6 +7,7 @@ from typing import Any
 import huggingface_hub
 
 import keras_showattend
+from keras_showattend._typing import PathLike
 from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.presets import files
 from keras_showattend.presets.files import REQUIRED_FILES
@@ -48,12 +49,12 @@ def download_preset(
     handle: str,
     token: str | bool | None = None,
     revision: str | None = None,
-    cache_dir: str | os.PathLike | None = None,
+    cache_dir: PathLike | None = None,
 ) -> str:
-    """Fetches a preset, unless it is in the cache, and checks it.
+    """Downloads a preset, unless it is in the cache, and checks it.
 
-    The description is fetched and checked before the weights are. Without a network, or
-    with `HF_HUB_OFFLINE=1`, what was fetched before is used.
+    The description is downloaded and checked before the weights are. Without a network, or
+    with `HF_HUB_OFFLINE=1`, what was downloaded before is used.
 
     Args:
         handle: `"hf://user/name"` or `"hf://user/name@revision"`.
@@ -66,7 +67,7 @@ def download_preset(
         Path of the preset's folder inside the cache. Its files must not be changed.
 
     Raises:
-        HubError: if the repository cannot be had (no network, no such repository or
+        HubError: if the repository cannot be downloaded (no network, no such repository or
             revision, private, gated, disk full), holds no preset of this package, or
             arrives damaged.
         ValueError: if the preset is of a newer format or unsafe; see `check_preset`.
@@ -122,7 +123,7 @@ def _check_complete(folder: pathlib.Path, handle: str) -> None:
 
 
 def _mend(folder: pathlib.Path, names: tuple[str, ...], handle: str, options: dict) -> None:
-    """Fetches damaged files once more; what stays damaged leaves the cache."""
+    """Downloads damaged files once more; what stays damaged leaves the cache."""
     damaged = files.damaged_files(folder, names)
     if not damaged:
         return

@@ -28,7 +28,7 @@ def test_average_has_the_mean_of_the_weights(tiny_preset, other_preset, tmp_path
     assert cli.main(["average", tiny_preset, other_preset, "--output", str(output)]) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert f"saved {output}. What it is worth" in captured.err
+    assert f"saved {output}. Next: keras-showattend evaluate" in captured.err
     start = bias(tiny_preset)[1]
     assert bias(other_preset)[1] == pytest.approx(start + 2)
     assert bias(output)[1] == pytest.approx(start + 1, abs=1e-3)

@@ -146,3 +146,17 @@ def test_same_seed_same_weights(tiny_network, own_options):
 
     for first, second in zip(weights(), weights(), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_credit_of_the_encoder():
+    from keras_showattend.encoders.create import encoder_credit
+
+    vgg = encoder_credit("vgg16")
+    assert vgg.license == "CC-BY-4.0"
+    assert "vgg16" in vgg.text
+    assert "Visual Geometry Group" in vgg.text
+    assert encoder_credit("efficientnet_lite0").license == "Apache-2.0"
+    # Without an identifier the licence is named, and asked for when the captioner is published.
+    assert encoder_credit("ResNet50").license is None
+    assert "https://keras.io/api/applications" in encoder_credit("ResNet50").text
+    assert "resnet_50_imagenet" in encoder_credit("resnet_50_imagenet").text
