@@ -44,7 +44,7 @@ def test_average_has_the_mean_of_the_weights(tiny_preset, other_preset, tmp_path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["a"], "An average is of two presets or more: name another. Received: ['a']"),
+        (["a"], "An average takes two presets or more: name another. Received: ['a']"),
         (["a", "b", "--weights", "1"], "Received: 1 for 2 presets"),
         (["a", "b"], "Received: 'a'"),
     ],
