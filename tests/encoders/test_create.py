@@ -19,6 +19,7 @@ from keras_showattend.encoders import (
     register_encoder,
     registry,
 )
+from keras_showattend.encoders.create import build_backbone
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.recipes import Recipe
 
@@ -210,3 +211,10 @@ def test_old_configs_still_load():
 
 def test_a_recipe_names_any_encoder():
     assert Recipe(encoder="efficientnet_lite2").encoder == "efficientnet_lite2"
+
+
+@pytest.mark.parametrize("name", ["resnet_50_imagenet", "hf://user/net", "../net", "load_model"])
+def test_a_config_cannot_have_presets_loaded(name, monkeypatch):
+    monkeypatch.setattr(keras_hub.models.Backbone, "from_preset", None)
+    with pytest.raises(ValueError, match=f"must be a registered one.* Received: '{name}'"):
+        build_backbone({"encoder": name, "image_shape": [32, 32, 3]})
