@@ -194,7 +194,7 @@ def test_the_captions_file_of_a_folder(folder):
 
 def test_output_of_the_command_line(folder, monkeypatch):
     """Paths count from the working folder, and formulas have an apostrophe in front."""
-    from keras_showattend.cli.caption_rows import Csv, JsonLines
+    from keras_showattend.cli.row_formats import Csv, JsonLines
 
     columns = {"path": str, "caption": str, "log_probability": float, "complete": bool}
     monkeypatch.chdir(folder)
