@@ -1,6 +1,6 @@
 """Honest evaluation: `evaluate_captions`, comparison of two, a report to look at.
 
-`attention_deletion` asks whether a captioner needs the places that it looks at.
+`attention_deletion` asks whether a captioner needs the locations that it looks at.
 """
 
 from keras_showattend.evaluation.calibrate import calibrate

@@ -1,4 +1,4 @@
-"""The deletion test: does a word become less probable when the place it looked at is hidden?
+"""The deletion test: does a word become less probable when the location it looked at is hidden?
 
 Source of the idea: Samek et al. 2017 and Petsiuk et al. 2018 (RISE), who delete the pixels that
 an explanation names; here the explanation is the attention, and the answer a word's probability.
@@ -36,29 +36,29 @@ def attention_deletion(
     progress: Any = None,
     **search_options: Any,
 ) -> dict[str, Any]:
-    """Hides the places that each word attended to most, and others, and reads the word again.
+    """Hides the locations that each word attended to most, and others, and reads the word again.
 
-    For each word of each generated caption, the caption up to the word is kept and the picture
+    For each word of each generated caption, the caption up to the word is kept and the image
     loses `num_cells` cells of the attention grid:
     "attended": those with the word's greatest attention weights;
     "random": as many among the remaining cells, drawn by chance;
-    "elsewhere": as many that a word of another picture attended to most. This is the harder
+    "elsewhere": as many that a word of another image attended to most. This is the harder
     comparison: attention that always goes to the middle, where things are, gains nothing by it.
     The fall is the word's log-probability before less after; above 0 the word suffered.
 
     Args:
         captioner: an `ImageCaptioner` with its preprocessor.
-        dataset: a `CaptionDataset` or a dict of `images` and `captions`, of unseen pictures.
-        level: `"image"` paints the pixels under the cells in the picture's mean colour and
+        dataset: a `CaptionDataset` or a dict of `images` and `captions`, of unseen images.
+        level: `"image"` paints the pixels under the cells in the image's mean colour and
             encodes it anew for every word; `"annotations"` masks the cells' annotations in the
-            decoder, 50 times as fast, but a VGG's annotations have seen far more of the picture
+            decoder, 50 times as fast, but a VGG's annotations have seen far more of the image
             than their own cell, so that what is hidden shines through. Defaults to "image".
         num_cells: int. Cells hidden. Defaults to 5, a tenth of 7 x 7.
         num_random: int. Draws of random cells a word, averaged. Defaults to 1.
-        num_images: int or None. Pictures drawn from the data set; None takes all.
-        num_samples: int. Resamples of the bootstrap over pictures.
+        num_images: int or None. Images drawn from the dataset; None takes all.
+        num_samples: int. Resamples of the bootstrap over images.
         seed: int.
-        progress: function called with (pictures done, all), or None.
+        progress: function called with (images done, all), or None.
         **search_options: see `keras_showattend.explain.explain`.
 
     Returns:
@@ -71,7 +71,7 @@ def attention_deletion(
 
     Raises:
         ValueError: for an unknown `level`, a `num_cells` that leaves too few other cells, or a
-            data set of one picture, which has no elsewhere.
+            dataset of one image, which has no elsewhere.
     """
     if not isinstance(dataset, CaptionDataset):
         dataset = CaptionDataset.from_dict(dataset)
@@ -142,7 +142,7 @@ def _check(level: str, num_cells: int, num_places: int, num_images: int) -> None
         )
     if num_images < 2:
         raise ValueError(
-            "The deletion test compares with places attended to in other pictures. Give at least "
+            "The deletion test compares with locations attended to in other images. Give at least "
             f"two. Received: {num_images}"
         )
 
@@ -168,11 +168,11 @@ def _cells(
 
 
 def summarize(table: np.ndarray, groups: np.ndarray, num_samples: int, seed: int) -> dict[str, Any]:
-    """Means over words with bootstrap intervals over pictures.
+    """Means over words with bootstrap intervals over images.
 
     Args:
         table: float[N, 3]. Falls in nats: attended, random, elsewhere.
-        groups: int[N]. The picture of each word.
+        groups: int[N]. The image of each word.
         num_samples: int.
         seed: int.
     """

@@ -1,4 +1,4 @@
-"""A caption's words read again by the decoder, with parts of the picture hidden."""
+"""A caption's words read again by the decoder, with parts of the image hidden."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 import keras
 import numpy as np
 
-# Pictures encoded, or captions read, together; holds the memory of 14 x 14 annotations down.
+# Images encoded, or captions read, together; holds the memory of 14 x 14 annotations down.
 BATCH_SIZE = 32
 
 
 def hide_pixels(captioner: Any, source: Any, explanation: Any, cells: np.ndarray) -> np.ndarray:
-    """Paints cells in the picture's mean colour, and encodes it anew for each set of cells.
+    """Paints cells in the image's mean colour, and encodes it anew for each set of cells.
 
     Args:
         captioner: an `ImageCaptioner`.
-        source: the picture, anything `load_image` takes.
+        source: the image, anything `load_image` takes.
         explanation: the `Explanation` of it.
         cells: int[T, S, C]. For each word S sets of C cells, numbered row by row.
 

@@ -2,7 +2,7 @@
 
 `score_captions` is the one call most need; `score_details` and `bootstrap` add figures per image
 and confidence intervals; `CiderD` scores samples during self-critical training;
-`diversity_report` tells whether a model says the same of every photo.
+`diversity_report` tells whether a model says the same of every image.
 """
 
 from keras_showattend.metrics._inputs import MetricUnavailableError
