@@ -195,7 +195,7 @@ def test_pictures_must_be_loaded_alike(tiny_captioner, members):
     other = tiny_captioner()
     config = {**other.preprocessor.image_converter.get_config(), "crop_to_aspect_ratio": True}
     other.preprocessor.image_converter = type(other.preprocessor.image_converter)(**config)
-    with pytest.raises(ValueError, match=r"load pictures alike.*crop_to_aspect_ratio \(False and"):
+    with pytest.raises(ValueError, match=r"load images alike.*crop_to_aspect_ratio \(False and"):
         CaptionerEnsemble([members[0], other])
 
 
