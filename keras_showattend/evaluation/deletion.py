@@ -132,13 +132,13 @@ def attention_deletion(
     }
 
 
-def _check(level: str, num_cells: int, num_places: int, num_images: int) -> None:
+def _check(level: str, num_cells: int, num_locations: int, num_images: int) -> None:
     if level not in LEVELS:
         raise ValueError(f"`level` must be one of {LEVELS}. Received: level={level!r}")
-    if not 1 <= num_cells <= num_places // 2:
+    if not 1 <= num_cells <= num_locations // 2:
         raise ValueError(
-            "`num_cells` must be at least 1 and at most half of the places, so that as many "
-            f"others can be hidden. Received: num_cells={num_cells!r} of {num_places} places"
+            "`num_cells` must be at least 1 and at most half of the locations, so that as many "
+            f"others can be hidden. Received: num_cells={num_cells!r} of {num_locations} locations"
         )
     if num_images < 2:
         raise ValueError(
@@ -177,12 +177,12 @@ def summarize(table: np.ndarray, groups: np.ndarray, num_samples: int, seed: int
         seed: int.
     """
     columns = np.concatenate([table, table[:, :1] - table[:, 1:]], axis=1)
-    pictures, place = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(pictures), 5))
-    np.add.at(sums, place, columns)
-    counts = np.bincount(place, minlength=len(pictures))
+    images, image_of_word = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(images), 5))
+    np.add.at(sums, image_of_word, columns)
+    counts = np.bincount(image_of_word, minlength=len(images))
     generator = np.random.default_rng(seed)
-    drawn = generator.integers(len(pictures), size=(num_samples, len(pictures)))
+    drawn = generator.integers(len(images), size=(num_samples, len(images)))
     samples = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None]
     low, high = np.quantile(samples, (0.025, 0.975), axis=0)
     mean = columns.mean(axis=0)
@@ -198,11 +198,11 @@ def summarize(table: np.ndarray, groups: np.ndarray, num_samples: int, seed: int
 
 
 def _by_word(words: list[str], table: np.ndarray) -> list[dict[str, Any]]:
-    places = defaultdict(list)
+    indices_of = defaultdict(list)
     for index, word in enumerate(words):
-        places[word].append(index)
+        indices_of[word].append(index)
     found = []
-    for word, indices in places.items():
+    for word, indices in indices_of.items():
         if len(indices) >= MIN_COUNT:
             attended, random, elsewhere = (float(x) for x in table[indices].mean(axis=0))
             found.append(

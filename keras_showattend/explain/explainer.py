@@ -53,7 +53,7 @@ def explain(
             "`explain` takes one image. Call it in a loop for several. "
             f"Received: {type(image).__name__}"
         )
-    picture = load_image(image)
+    original = load_image(image)
     pixels = preprocessor.image_converter.load(image)
     images = preprocessor.image_converter.normalize(pixels[None])
     if caption is None:
@@ -74,9 +74,9 @@ def explain(
         beams = [CaptionHypothesis(caption, log_probability, score, length)]
     calibration = getattr(captioner, "calibration", None)
     crop = preprocessor.image_converter.crop_to_aspect_ratio
-    picture, window = _fit(picture, preprocessor.image_converter.image_size if crop else None)
+    shown, window = _fit(original, preprocessor.image_converter.image_size if crop else None)
     return Explanation(
-        image=picture,
+        image=shown,
         window=window,
         caption=caption,
         words=[preprocessor.tokenizer.id_to_token(int(i)) for i in token_ids[:num_words]],
@@ -135,19 +135,19 @@ def _until_end(token_ids: np.ndarray, preprocessor: Any) -> np.ndarray:
 
 
 def _fit(
-    picture: np.ndarray, cropped_to: tuple[int, int] | None
+    image: np.ndarray, cropped_to: tuple[int, int] | None
 ) -> tuple[np.ndarray, tuple[int, int, int, int]]:
     """Shrinks an image to `LONGEST_SIDE`; finds the window of it that the encoder sees."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = LONGEST_SIDE / max(height, width)
     if scale < 1:
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
-        resized = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
-        picture = np.array(resized)
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
+        image = np.array(resized)
     if cropped_to is None:
-        return picture, (0, 0, width, height)
+        return image, (0, 0, width, height)
     # The largest central window of the encoder's shape, as `load_image` cuts it.
     aspect = cropped_to[1] / cropped_to[0]
     across, down = (round(n) for n in (min(width, height * aspect), min(height, width / aspect)))
     left, top = (width - across) // 2, (height - down) // 2
-    return picture, (left, top, left + max(across, 1), top + max(down, 1))
+    return image, (left, top, left + max(across, 1), top + max(down, 1))
