@@ -16,6 +16,7 @@ from keras_showattend.cli.captioners import (
     resolve_presets,
 )
 from keras_showattend.cli.console import say, write_json
+from keras_showattend.cli.image_options import add_size_limit
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.cli.train_data import FORMATS, find_captions, read_captions
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="of the data (default: found out)")
     parser.add_argument("--encoding", help="of the data (default: UTF-8)")
     parser.add_argument("--images", metavar="FOLDER", help="where the images lie")
+    add_size_limit(parser)
     parser.add_argument("--image-column", default="image", help="of a table")
     parser.add_argument("--caption-column", default="caption", help="of a table")
     parser.add_argument("--split-column", help='of a table (default with --split: "split")')

@@ -19,6 +19,7 @@ from keras_showattend.cli.console import (
     positive_int,
     say,
 )
+from keras_showattend.cli.image_options import add_size_limit
 from keras_showattend.cli.recipe_options import add_recipe_options, recipes_from
 from keras_showattend.cli.train_data import (
     DEV_FRACTION,
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a preset in FOLDER")
     data = parser.add_argument_group("data")
     data.add_argument("--images", metavar="FOLDER", help="images (default: beside the captions)")
+    add_size_limit(data)
     data.add_argument("--format", choices=FORMATS, help="format of DATA (default: recognised)")
     data.add_argument(
         "--encoding",

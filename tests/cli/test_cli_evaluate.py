@@ -49,6 +49,21 @@ def test_evaluate_writes_what_the_method_returns(tiny_preset, data, tmp_path, ca
     assert "cider" in captured.err.lower()
 
 
+@pytest.mark.filterwarnings("default")
+def test_large_images_on_request(tiny_preset, data, photos, monkeypatch, capsys):
+    noise = np.random.default_rng(2).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(photos / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    words = ["evaluate", "--preset", tiny_preset, "--data", str(data), "--metrics", "bleu_4"]
+    assert cli.main(words) == 0
+    evaluation = json.loads(capsys.readouterr().out)
+    assert evaluation["protocol"]["unreadable_images"] == [str(photos / "a.png")]
+    assert len(evaluation["images"]) == 3
+    assert cli.main([*words, "--max-megapixels", "0.0054"]) == 0
+    evaluation = json.loads(capsys.readouterr().out)
+    assert len(evaluation["images"]) == 4
+
+
 def test_compare_puts_a_preset_beside_itself(tiny_preset, data, capsys):
     words = ["evaluate", "--compare", tiny_preset, tiny_preset, "--data", data, *METRICS]
     assert cli.main([*map(str, words)]) == 0
