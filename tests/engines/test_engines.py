@@ -152,4 +152,4 @@ def test_command_refuses_an_engine_before_it_loads_anything(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "openvino", None)
     (tmp_path / "config.json").write_text("no preset")
     assert cli.main(words) == 2
-    assert "needs OpenVINO: pip install" in capsys.readouterr().err
+    assert "needs OpenVINO. Install it: `pip install " in capsys.readouterr().err
