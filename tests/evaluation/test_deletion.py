@@ -122,7 +122,7 @@ def test_the_interval_is_over_pictures():
     [
         ({"level": "pixel"}, "Received: level='pixel'"),
         ({"num_cells": 7}, "num_cells=7 of 12 locations"),
-        ({"num_cells": 0}, "num_cells=0 of 12 places"),
+        ({"num_cells": 0}, "num_cells=0 of 12 locations"),
     ],
 )
 def test_refusals(captioner, dataset, options, message):
