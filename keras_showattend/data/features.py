@@ -284,7 +284,8 @@ def open_cache(
     if feature_cache is None or last_frozen is None:
         return None
     if not isinstance(feature_cache, FeatureCache):
-        return captioner.feature_cache(None if feature_cache == "auto" else feature_cache)
+        folder, _ = folder_and_dtype(feature_cache)
+        return captioner.feature_cache(folder)
     if feature_cache.last_layer != last_frozen:
         raise ValueError(
             "A feature cache must end with the last layer that does not learn. Make it with "
@@ -292,3 +293,18 @@ def open_cache(
             f"of {feature_cache.last_layer!r}, where {last_frozen!r} is the last frozen layer"
         )
     return feature_cache
+
+
+def folder_and_dtype(feature_cache: FeatureCache | PathLike) -> tuple[PathLike | None, Any]:
+    """Returns where a cache of another encoder belongs, by a `feature_cache` argument.
+
+    Args:
+        feature_cache: `"auto"`, the path of a folder, or a `FeatureCache`, beside which the
+            other one is kept, in the same dtype.
+
+    Returns:
+        Tuple of `directory` and `dtype` of a `FeatureCache`; None stands for its default.
+    """
+    if isinstance(feature_cache, FeatureCache):
+        return feature_cache.directory.parent, feature_cache.encoder.dtype_policy
+    return (None if feature_cache == "auto" else feature_cache), None

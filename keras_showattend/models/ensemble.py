@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_showattend._typing import Array, PathLike
-from keras_showattend.data.features import FeatureCache, Features
+from keras_showattend.data.features import FeatureCache, Features, folder_and_dtype
 from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.ensemble_backbone import EnsembleBackbone, pixel_change
@@ -125,11 +125,7 @@ class CaptionerEnsemble:
         """
         if feature_cache is None:
             return None
-        if isinstance(feature_cache, FeatureCache):
-            folder: PathLike | None = feature_cache.directory.parent
-            dtype = feature_cache.encoder.dtype_policy
-        else:
-            folder, dtype = (None if feature_cache == "auto" else feature_cache), None
+        folder, dtype = folder_and_dtype(feature_cache)
         caches = [FeatureCache(*encoder, folder, dtype) for encoder in self._encoders]
         return EnsembleFeatures([cache.compute(images) for cache in caches])
 

@@ -70,17 +70,6 @@ def beam_search(
     lengths = ops.zeros(grid, dtype="int32")
     first_row = ops.expand_dims(ops.arange(batch_size) * num_beams, axis=1)
 
-    def unfinished(
-        time: Tensor,
-        tokens: Tensor,
-        last: Tensor,
-        log_probs: Tensor,
-        finished: Tensor,
-        lengths: Tensor,
-        states: list[Tensor],
-    ) -> Tensor:
-        return ops.logical_not(ops.all(finished))
-
     def advance(
         time: Tensor,
         tokens: Tensor,
@@ -128,3 +117,22 @@ def beam_search(
         "log_probabilities": ops.take_along_axis(log_probs, order, axis=1),
         "scores": scores,
     }
+
+
+def unfinished(
+    time: Tensor,
+    tokens: Tensor,
+    last: Tensor,
+    log_probs: Tensor,
+    finished: Tensor,
+    lengths: Tensor,
+    states: list[Tensor],
+) -> Tensor:
+    """Returns whether any caption still goes on, bool scalar: what the loops of a search ask.
+
+    Args:
+        time: int32 scalar. Number of tokens that each caption has.
+        tokens, last, log_probs, finished, lengths, states: what a step hands to the next;
+            `finished` is bool, of any shape.
+    """
+    return ops.logical_not(ops.all(finished))

@@ -6,6 +6,7 @@ from typing import Any
 from keras import ops
 
 from keras_showattend._typing import Tensor
+from keras_showattend.search.beam_search import unfinished
 from keras_showattend.search.penalties import Step, penalize, penalize_repetition
 
 
@@ -43,17 +44,6 @@ def sample_captions(
         full softmax, end token included, and `lengths` int32[R] with the end token.
     """
     forbidden = penalize({*forbidden_ids, pad_id, start_id}, vocabulary_size)
-
-    def unfinished(
-        time: Tensor,
-        tokens: Tensor,
-        last: Tensor,
-        log_probs: Tensor,
-        finished: Tensor,
-        lengths: Tensor,
-        states: list[Tensor],
-    ) -> Tensor:
-        return ops.logical_not(ops.all(finished))
 
     def advance(
         time: Tensor,

@@ -11,7 +11,7 @@ from keras import ops
 from tqdm import tqdm
 
 from keras_showattend._typing import Tensor
-from keras_showattend.data.features import FeatureCache
+from keras_showattend.data.features import FeatureCache, folder_and_dtype
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.preprocessing.caption_tokenizer import require_same_vocabulary
 from keras_showattend.training.caption_batches import CaptionBatches
@@ -114,11 +114,7 @@ class Distillation:
         if encoder is None or feature_cache is None:
             # An ensemble has several encoders and knows which of its members share one.
             return self.teacher.cached_features(images, feature_cache)
-        folder, dtype = (None if feature_cache == "auto" else feature_cache), None
-        if isinstance(feature_cache, FeatureCache):
-            # That of the student's encoder.
-            folder = feature_cache.directory.parent
-            dtype = feature_cache.encoder.dtype_policy
+        folder, dtype = folder_and_dtype(feature_cache)
         converter = self.teacher.preprocessor.image_converter
         return FeatureCache(encoder, converter, folder, dtype).compute(images)
 
