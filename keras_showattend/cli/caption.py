@@ -127,7 +127,9 @@ def run(args: argparse.Namespace) -> int:
     with _output(args, row_format) as output:
         folders = resolve_presets(preset_names(args))
         _check_calibration(args, folders)
-        preset, settings = display_name(preset_names(args)), _settings(args, folders)
+        preset = display_name(preset_names(args))
+        # Text holds no settings, and the digest among them reads all files of the preset.
+        settings = _settings(args, folders) if row_format else ""
         output.check_made_by(preset, settings)
         images, left_out = list_inputs(args.inputs, not args.no_recursive)
         if args.output and os.path.abspath(args.output) in map(os.path.abspath, images):

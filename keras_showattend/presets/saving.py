@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from keras_showattend._files import replacing
 from keras_showattend._typing import PathLike
 from keras_showattend.presets import files
 from keras_showattend.presets.exchange import exchanged_files
@@ -202,8 +203,11 @@ def cast_weights(path: pathlib.Path, dtype: str) -> None:
     Raises:
         OverflowError: if a weight does not fit.
     """
-    partial = path.with_name(path.name + ".partial")
-    with h5py.File(path, "r") as source, h5py.File(partial, "w") as target:
+    with (
+        replacing(path) as partial,
+        h5py.File(path, "r") as source,
+        h5py.File(partial, "w") as target,
+    ):
         _copy_attributes(source, target)
 
         def copy(name: str, item: Any) -> None:
@@ -221,7 +225,6 @@ def cast_weights(path: pathlib.Path, dtype: str) -> None:
             _copy_attributes(item, target.create_dataset(name, data=values))
 
         source.visititems(copy)
-    os.replace(partial, path)
 
 
 def _copy_attributes(source: Any, target: Any) -> None:

@@ -4,22 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from data_files import save_images, write
 from PIL import Image
 
 from keras_showattend.data import DatasetError, read_captions_file, read_coco, read_records
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def save_images(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (5, 4), "red").save(path)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from data_files import save_images, write
 
 from keras_showattend.data import (
     CaptionDataset,
@@ -22,19 +22,6 @@ from keras_showattend.data import (
 from keras_showattend.preprocessing.images import load_image
 
 
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def pictures(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (5, 4), "red").save(path)
-
-
 def small(count=3):
     return CaptionDataset(
         (CaptionedImage(f"{n}.jpg", (f"caption {n}",), f"id{n}") for n in range(count)),
@@ -44,7 +31,7 @@ def small(count=3):
 
 @pytest.fixture
 def flickr8k(tmp_path):
-    pictures(tmp_path / "Flicker8k_Dataset", "a.jpg", "b.jpg", "c.jpg")
+    save_images(tmp_path / "Flicker8k_Dataset", "a.jpg", "b.jpg", "c.jpg")
     lines = ["a.jpg#0\tA dog .", "b.jpg#0\tB one .", "a.jpg#1\tA second dog .", "c.jpg#0\tC"]
     write(tmp_path / "Flickr8k.token.txt", "\r\n".join(lines))
     write(tmp_path / "Flickr_8k.trainImages.txt", "c.jpg\r\na.jpg\r\n")
@@ -132,7 +119,7 @@ def test_report_names_the_first_few():
 
 
 def test_from_dict(tmp_path):
-    pictures(tmp_path, "a.png")
+    save_images(tmp_path, "a.png")
     array = np.zeros((4, 5, 3), np.uint8)
     data = CaptionDataset.from_dict(
         {"images": [tmp_path / "a.png", array], "captions": ["one", ("two", "three")]}
@@ -269,7 +256,7 @@ CSV = (
     ],
 )
 def test_table(tmp_path, name, content):
-    pictures(tmp_path, "a.jpg", "b.jpg")
+    save_images(tmp_path, "a.jpg", "b.jpg")
     path = write(tmp_path / name, content)
     with pytest.warns(UserWarning, match=f"Used, but to be checked, from {name}"):
         data = read_captions_file(path, split_column="split")
@@ -282,7 +269,7 @@ def test_table(tmp_path, name, content):
 
 
 def test_table_without_header_and_with_folders(tmp_path):
-    pictures(tmp_path / "pics", "one/a.jpg", "two/b.jpg")
+    save_images(tmp_path / "pics", "one/a.jpg", "two/b.jpg")
     content = "one/a.jpg,A first\ntwo/b.jpg,B\none/a.jpg,A second\n"
     path = write(tmp_path / "captions.csv", content)
     data = read_captions_file(path, images=tmp_path / "pics", strict=True)
@@ -290,7 +277,7 @@ def test_table_without_header_and_with_folders(tmp_path):
 
 
 def test_table_problems(tmp_path):
-    pictures(tmp_path, "a.jpg")
+    save_images(tmp_path, "a.jpg")
     content = b"image,caption\na.jpg,good\na.jpg,A dog, running\na.jpg\na.jpg,caf\xe9\n,nobody\n"
     path = write(tmp_path / "captions.csv", content)
     with pytest.warns(UserWarning, match="4 x line that cannot be read: line 3") as caught:
@@ -302,7 +289,7 @@ def test_table_problems(tmp_path):
 
 
 def test_table_with_an_open_quote(tmp_path):
-    pictures(tmp_path, "a.jpg")
+    save_images(tmp_path, "a.jpg")
     rows = "".join(f"a.jpg,caption {n}\n" for n in range(10_000))
     path = write(tmp_path / "captions.csv", f'image,caption\na.jpg,good\na.jpg,"open\n{rows}')
     with pytest.warns(UserWarning, match="1 x quotation mark that is not closed .*: line 3"):
@@ -313,7 +300,7 @@ def test_table_with_an_open_quote(tmp_path):
 
 @pytest.mark.parametrize("ending", ["csv", "tsv"])
 def test_a_quotation_mark_swallows_no_rows(tmp_path, ending):
-    pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    save_images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     mark = {"csv": ",", "tsv": "\t"}[ending]
     lines = [
         "image,caption",
@@ -338,7 +325,7 @@ def test_a_quotation_mark_swallows_no_rows(tmp_path, ending):
 
 
 def test_a_caption_over_several_lines_is_reported(tmp_path):
-    pictures(tmp_path, "a.jpg", "b.jpg")
+    save_images(tmp_path, "a.jpg", "b.jpg")
     path = write(tmp_path / "c.csv", 'image,caption\na.jpg,"One,\ntwo"\nb.jpg,B\n')
     with pytest.warns(UserWarning, match="line break"):
         data = read_captions_file(path)
@@ -370,7 +357,7 @@ def test_a_caption_over_several_lines_is_reported(tmp_path):
     ],
 )
 def test_refused_captions_files(tmp_path, name, content, words):
-    pictures(tmp_path, "a.jpg")
+    save_images(tmp_path, "a.jpg")
     with pytest.raises(DatasetError, match=words) as caught:
         read_captions_file(write(tmp_path / name, content))
     assert "Received: " in str(caught.value)
@@ -383,7 +370,7 @@ def test_missing_captions_file(tmp_path):
 
 
 def test_jsonl(tmp_path):
-    pictures(tmp_path / "images", "a.jpg", "b.jpg")
+    save_images(tmp_path / "images", "a.jpg", "b.jpg")
     rows = [
         {"file": "b.jpg", "text": ["B one", "B two"], "part": "dev"},
         {"file": "a.jpg", "text": "A dog\u2028running", "part": None},
@@ -398,7 +385,7 @@ def test_jsonl(tmp_path):
 
 
 def test_jsonl_problems(tmp_path):
-    pictures(tmp_path, "a.jpg")
+    save_images(tmp_path, "a.jpg")
     lines = ['{"image": "a.jpg", "caption": ["good", 3]}', "{", "[]", '{"image": "a.jpg"}']
     path = write(tmp_path / "captions.jsonl", "\n".join([*lines, '{"image": 3, "caption": "x"}']))
     with pytest.warns(UserWarning, match="Left out of captions.jsonl"):
@@ -417,7 +404,7 @@ def coco(path, images, annotations):
 
 
 def test_coco_in_its_own_layout(tmp_path):
-    pictures(tmp_path / "val2017", "000007.jpg", "000005.jpg")
+    save_images(tmp_path / "val2017", "000007.jpg", "000005.jpg")
     path = coco(
         tmp_path / "annotations" / "captions_val2017.json",
         [{"id": 7, "file_name": "000007.jpg"}, {"id": 5, "file_name": "000005.jpg"}],
@@ -434,7 +421,7 @@ def test_coco_in_its_own_layout(tmp_path):
 
 
 def test_coco_problems(tmp_path):
-    pictures(tmp_path, "a.jpg", "b.jpg")
+    save_images(tmp_path, "a.jpg", "b.jpg")
     path = coco(
         tmp_path / "c.json",
         [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, {"id": 3}, 4],

@@ -7,7 +7,7 @@ import keras_hub
 import numpy as np
 import pytest
 from captioner_checks import picture
-from layer_checks import numpy
+from layer_checks import numpy, small_resnet
 
 from keras_showattend import CaptionTokenizer, ImageCaptioner, create_captioner
 from keras_showattend.encoders import (
@@ -154,15 +154,7 @@ def test_a_network_that_reads_bgr(tmp_path):
 
 
 def test_a_kerashub_preset(tokenizer, tmp_path):
-    backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64, 12],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(None, None, 3),
-    )
+    backbone = small_resnet()
     folder = str(tmp_path / "resnet")
     backbone.save_to_preset(folder)
     keras_hub.layers.ResNetImageConverter(

@@ -4,7 +4,7 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
-from layer_checks import numpy, train_one_step
+from layer_checks import numpy, small_resnet, train_one_step
 
 from keras_showattend.encoders import vgg_encoder
 from keras_showattend.layers import ImageEncoder
@@ -50,15 +50,7 @@ def test_keras_applications_backbone(images):
 
 
 def test_keras_hub_backbone(images):
-    network = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64, 12],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(None, None, 3),
-    )
+    network = small_resnet()
     encoder = ImageEncoder(network)
     rows, columns = encoder.grid_shape((HEIGHT, WIDTH))
     assert rows / columns == HEIGHT / WIDTH

@@ -1,6 +1,7 @@
 """Checks that every layer of the captioner is put through."""
 
 import keras
+import keras_hub
 import numpy as np
 from keras import ops
 
@@ -37,3 +38,16 @@ def train_one_step(model, inputs, targets, jit_compile=False):
         for variable, old, new in zip(model.weights, before, after, strict=True)
         if np.array_equal(old, new)
     ]
+
+
+def small_resnet():
+    """A KerasHub ResNet of two stages that takes images of any size."""
+    return keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 12],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
+        block_type="basic_block",
+        image_shape=(None, None, 3),
+    )
