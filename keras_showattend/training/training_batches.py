@@ -77,7 +77,10 @@ def training_batches(
     dataset = as_dataset(data)
     if dataset is not None:
         batch_settings = BatchSettings(**settings)
-        dataset = usable_dataset(captioner, dataset, batch_settings.feature_cache)
+        # Opened once, because that reads the encoder's weights and the index of the cache.
+        cache = open_cache(captioner, batch_settings.feature_cache)
+        batch_settings = dataclasses.replace(batch_settings, feature_cache=cache)
+        dataset = usable_dataset(captioner, dataset, cache)
         return dataset_batches(captioner, dataset, batch_settings, self_critical)
     if self_critical:
         raise ValueError(
