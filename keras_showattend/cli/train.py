@@ -28,7 +28,7 @@ from keras_showattend.cli.train_data import (
     read_captions,
     train_and_dev,
 )
-from keras_showattend.data import CaptionDataset
+from keras_showattend.data import CaptionDataset, read_captions_file
 from keras_showattend.recipes import Recipe
 from keras_showattend.recipes.work_folder import work_folder
 
@@ -56,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--split-column", metavar="NAME", help="of split names in a table")
     data.add_argument(
         "--split", metavar="NAME", help="split to learn from (default: train, or everything)"
+    )
+    data.add_argument(
+        "--extra",
+        action="append",
+        metavar="DATA",
+        help="more captioned images to learn from, such as another dataset or what `caption "
+        "--output FILE` has written of images without captions; repeat it for several",
     )
     dev = data.add_mutually_exclusive_group()
     dev.add_argument(
@@ -120,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
     if dataset.problems:
         say(f"left out:\n{dataset.problems}")
     train, dev = train_and_dev(dataset, args, stages[0].seed)
+    for extra in args.extra or ():
+        train += read_captions_file(extra)
     say(f"learning from {train!r}, choosing the best epoch by {dev!r}")
     # Keras prints its progress on stdout, which is for the scores.
     output.parent.mkdir(parents=True, exist_ok=True)

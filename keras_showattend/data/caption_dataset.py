@@ -188,6 +188,18 @@ class CaptionDataset(Sequence[CaptionedImage]):
             return self._items[index]
         return self._subset(self._items[index], self.problems)
 
+    def __add__(self, other: CaptionDataset) -> CaptionDataset:
+        """Returns the images of both datasets, without splits.
+
+        Raises:
+            DatasetError: if both have an image of the same id.
+        """
+        if not isinstance(other, CaptionDataset):
+            return NotImplemented
+        return CaptionDataset(
+            [*self._items, *other._items], problems=self.problems.merged(other.problems)
+        )
+
     def without(self, ids: Iterable[str], problems: DatasetReport | None = None) -> CaptionDataset:
         """Returns the dataset without some of its images, also in the splits.
 

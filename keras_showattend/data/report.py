@@ -44,6 +44,13 @@ class DatasetReport:
         """How many of each kind: {"empty caption": 2}."""
         return {kind: len(names) for kind, names in self.found.items()}
 
+    def merged(self, other: DatasetReport) -> DatasetReport:
+        """Returns the problems of both reports."""
+        kinds = dict.fromkeys([*self.found, *other.found])
+        return DatasetReport(
+            {kind: (*self.found.get(kind, ()), *other.found.get(kind, ())) for kind in kinds}
+        )
+
     def __bool__(self) -> bool:
         return bool(self.found)
 

@@ -58,7 +58,8 @@ def train_captioner(
     saved.
 
     Args:
-        dataset: a `CaptionDataset` to learn from; the vocabulary comes from it alone.
+        dataset: a `CaptionDataset` to learn from. From scratch and without a teacher, the
+            vocabulary comes from its captions.
         validation_data: a `CaptionDataset`. The epoch whose captions of its images have the
             best CIDEr is kept; where CIDEr is not defined, the one with the lowest loss.
         output: path of the preset folder.
@@ -66,8 +67,9 @@ def train_captioner(
             epoch of the one before. Defaults to `Recipe()`.
         captioner: an `ImageCaptioner` to start from, with its architecture and vocabulary;
             those of the recipe are then not used. None starts from scratch.
-        teacher: an `ImageCaptioner` or `CaptionerEnsemble` with the same vocabulary, from
-            which stages with a `distillation_weight` learn, or None.
+        teacher: an `ImageCaptioner` or `CaptionerEnsemble`, from which stages with a
+            `distillation_weight` learn, or None. A captioner from scratch takes its
+            vocabulary; another must have the same.
         encoder_weights: see `create_captioner`.
         feature_cache: folder of the feature cache, or `"auto"`.
         patience: int or None. Epochs without a better CIDEr after which to stop.
@@ -99,7 +101,8 @@ def train_captioner(
     _check_work_folder(work, recipes)
     if captioner is None:
         keras.utils.set_random_seed(stages[0].seed)
-        captioner = untrained_captioner(dataset, stages[0], encoder_weights)
+        tokenizer = teacher.preprocessor.tokenizer if teacher is not None else None
+        captioner = untrained_captioner(dataset, stages[0], encoder_weights, tokenizer)
         _warn_of_few_captions(dataset, captioner, stages[0])
     for stage in stages:
         check_stage(captioner, stage, teacher)
@@ -133,14 +136,19 @@ def train_captioner(
 
 
 def untrained_captioner(
-    dataset: CaptionDataset, recipe: Recipe, encoder_weights: PathLike | None = "imagenet"
+    dataset: CaptionDataset,
+    recipe: Recipe,
+    encoder_weights: PathLike | None = "imagenet",
+    tokenizer: CaptionTokenizer | None = None,
 ) -> ImageCaptioner:
     """Builds the captioner that a recipe starts from.
 
     Args:
-        dataset: a `CaptionDataset`; its captions give the vocabulary.
+        dataset: a `CaptionDataset`.
         recipe: a `Recipe`.
         encoder_weights: see `create_captioner`.
+        tokenizer: a `CaptionTokenizer` with the vocabulary. Defaults to the words of the
+            dataset's captions.
 
     Returns:
         An `ImageCaptioner`.
@@ -148,8 +156,9 @@ def untrained_captioner(
     Raises:
         OSError: if the encoder's weights cannot be downloaded.
     """
-    captions = (text for texts in dataset.captions for text in texts)
-    tokenizer = CaptionTokenizer.from_captions(captions, recipe.min_count)
+    if tokenizer is None:
+        captions = (text for texts in dataset.captions for text in texts)
+        tokenizer = CaptionTokenizer.from_captions(captions, recipe.min_count)
     try:
         return create_captioner(
             recipe.encoder,

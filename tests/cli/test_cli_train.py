@@ -99,6 +99,26 @@ def test_options_hold_for_every_stage(own_data, tmp_path, trained):
     assert [stage.unfreeze_after for stage in stages] == ["", "", "block4_pool", "block4_pool"]
 
 
+def test_extra_datasets(own_data, tmp_path, trained):
+    # As `caption --output` writes them, of images without captions.
+    rows = tmp_path / "more.jsonl"
+    rows.write_text(
+        "".join(
+            json.dumps({"path": str(save_picture(tmp_path / f"m{n}.png", n)), "caption": "a sea"})
+            + "\n"
+            for n in range(3)
+        )
+    )
+    words = ["train", own_data, "--output", tmp_path / "mine", "--extra", rows]
+    assert cli.main(list(map(str, words))) == 2
+    [((train, dev, *_), _)] = trained
+    assert (len(train), len(dev)) == (5 + 3, 1)
+    assert train.captions[-3:] == [("a sea",)] * 3
+    # Checked before the slow work.
+    assert cli.main([*map(str, words[:-1]), str(tmp_path / "none.csv")]) == 2
+    assert len(trained) == 1
+
+
 def write_flickr8k(folder):
     lines = []
     for place in range(4):

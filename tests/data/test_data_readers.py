@@ -109,6 +109,24 @@ def test_wrong_random_split(fractions):
         small().random_split(fractions)
 
 
+def test_two_datasets_together():
+    problems = DatasetReport({"empty caption": ("a",), "line": ("line 2",)})
+    other = CaptionDataset(
+        [CaptionedImage("x.jpg", ("an x", "one x"), "x")], {"train": ["x"]}, problems
+    )
+    both = small()[:2] + other
+    assert both.ids == ["id0", "id1", "x"]
+    assert both.captions[-1] == ("an x", "one x")
+    assert both.split_names == []
+    assert both.problems.counts == {"empty caption": 1, "line": 1}
+    twice = other.problems.merged(DatasetReport({"empty caption": ("b", "c")}))
+    assert twice.found == {"empty caption": ("a", "b", "c"), "line": ("line 2",)}
+    with pytest.raises(DatasetError, match=r"ids of a dataset differ.*4 items with 3 ids"):
+        both + other
+    with pytest.raises(TypeError):
+        other + list(other)
+
+
 def test_report_names_the_first_few():
     report = DatasetReport({"empty caption": ("a", "b", "c", "d", "e"), "line": ("line 2",)})
     assert str(report) == "5 x empty caption: a, b, c, and 2 more\n1 x line: line 2"
