@@ -1,7 +1,8 @@
-"""From a captioner and an image to an `Explanation`."""
+"""From a captioner and images to `Explanation`s."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
-from keras_showattend.preprocessing.images import load_image
+from keras_showattend.preprocessing.images import as_image_list, load_image
 from keras_showattend.search.generation import CaptionHypothesis, hypotheses
 
 # Longest side, in pixels, of the image that an explanation keeps.
@@ -23,15 +24,15 @@ def explain(
     caption: str | None = None,
     capitalize: bool = True,
     **search_options: Any,
-) -> Explanation:
-    """Captions one image and tells where each word looked and how sure it was.
+) -> Any:
+    """Captions images and tells where each word looked and how sure it was.
 
     The search is `ImageCaptioner.generate`'s own; its caption is then read once more by
     the decoder (teacher forcing), which gives each word's probability and attention.
 
     Args:
         captioner: an `ImageCaptioner` with its preprocessor.
-        image: one image, as `ImageCaptioner.generate` takes them.
+        image: one image, or a list of a batch of them, as `ImageCaptioner.generate` takes them.
         caption: str or None. A caption of yours to explain in place of a generated
             one: what the model thinks of those words. Words that it does not know are
             shown, and counted, as `<unk>`.
@@ -40,92 +41,103 @@ def explain(
             `no_repeat_ngram_size` of `ImageCaptioner.generate`.
 
     Returns:
-        `Explanation`.
+        `Explanation`; for a list of images a list of them.
 
     Raises:
-        ImageError: if the image cannot be read.
-        ValueError: for a number of beams or words below 1, or several images at once.
+        ImageError: if an image cannot be read.
+        ValueError: for a number of beams or words below 1, or `caption` with several images.
     """
     options = captioner.search_options(**search_options)
-    preprocessor = captioner.preprocessor
-    if isinstance(image, list | tuple | dict) or np.ndim(image) == 4:
+    sources, is_single = as_image_list(image)
+    if caption is not None and not is_single:
         raise ValueError(
-            "`explain` takes one image. Call it in a loop for several. "
-            f"Received: {type(image).__name__}"
+            "`caption` explains one image: call `explain` for each image. "
+            f"Received: caption={caption!r} with {len(sources)} images"
         )
-    original = load_image(image)
-    pixels = preprocessor.image_converter.load(image)
-    images = preprocessor.image_converter.normalize(pixels[None])
+    preprocessor = captioner.preprocessor
+    converter = preprocessor.image_converter
+    pixels = np.stack([converter.load(source) for source in sources])
+    encoded = captioner.generation.search.encode({"images": converter.normalize(pixels)})
     if caption is None:
-        outputs = captioner.generation.search({"images": images}, options)
-        beams = hypotheses(preprocessor, outputs, capitalize)[0]
-        caption, token_ids = beams[0].text, _until_end(outputs["token_ids"][0, 0], preprocessor)
+        outputs = captioner.generation.search(encoded, options)
+        beams = hypotheses(preprocessor, outputs, capitalize)
+        token_ids = [_until_end(ids[0], preprocessor) for ids in outputs["token_ids"]]
     else:
-        beams = []
         known = preprocessor.tokenizer.tokenize(caption)
-        token_ids = np.array([*known, preprocessor.tokenizer.end_token_id], "int32")
-    replay = replay_caption(captioner.backbone, preprocessor.tokenizer, images, token_ids)
-    has_end = token_ids.size > 0 and token_ids[-1] == preprocessor.tokenizer.end_token_id
-    num_words = len(token_ids) - int(has_end)
-    log_probability = float(replay["log_probabilities"].sum())
-    length = max(len(token_ids), 1)
-    if not beams:
-        score = log_probability / length**options.length_penalty
-        beams = [CaptionHypothesis(caption, log_probability, score, length)]
-    calibration = getattr(captioner, "calibration", None)
-    crop = preprocessor.image_converter.crop_to_aspect_ratio
-    shown, window = _fit(original, preprocessor.image_converter.image_size if crop else None)
-    return Explanation(
-        image=shown,
-        window=window,
-        caption=caption,
-        words=[preprocessor.tokenizer.id_to_token(int(i)) for i in token_ids[:num_words]],
-        log_probabilities=replay["log_probabilities"][:num_words],
-        entropies=replay["entropies"][:num_words],
-        attention_weights=replay["attention_weights"][:num_words],
-        end_log_probability=float(replay["log_probabilities"][-1]) if has_end else None,
-        alternatives=beams,
-        confidence=None if calibration is None else calibration(log_probability / length),
+        token_ids = [np.array([*known, preprocessor.tokenizer.end_token_id], "int32")]
+        beams = [[]]
+    replays = replay_captions(
+        captioner.backbone, preprocessor.tokenizer, encoded["annotations"], token_ids
     )
+    explanations = []
+    for source, ids, found, replay in zip(sources, token_ids, beams, replays, strict=True):
+        has_end = ids.size > 0 and ids[-1] == preprocessor.tokenizer.end_token_id
+        num_words = len(ids) - int(has_end)
+        log_probability = float(replay["log_probabilities"].sum())
+        length = max(len(ids), 1)
+        if caption is not None:
+            score = log_probability / length**options.length_penalty
+            found = [CaptionHypothesis(caption, log_probability, score, length)]
+        calibration = getattr(captioner, "calibration", None)
+        size = converter.image_size if converter.crop_to_aspect_ratio else None
+        shown, window = _fit(load_image(source), size)
+        explanations.append(
+            Explanation(
+                image=shown,
+                window=window,
+                caption=found[0].text,
+                words=[preprocessor.tokenizer.id_to_token(int(i)) for i in ids[:num_words]],
+                log_probabilities=replay["log_probabilities"][:num_words],
+                entropies=replay["entropies"][:num_words],
+                attention_weights=replay["attention_weights"][:num_words],
+                end_log_probability=float(replay["log_probabilities"][-1]) if has_end else None,
+                alternatives=found,
+                confidence=None if calibration is None else calibration(log_probability / length),
+            )
+        )
+    return explanations[0] if is_single else explanations
 
 
-def replay_caption(
-    backbone: Any, tokenizer: Any, images: np.ndarray, token_ids: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Reads one caption with teacher forcing.
+def replay_captions(
+    backbone: Any, tokenizer: Any, annotations: Any, token_ids: Sequence[np.ndarray]
+) -> list[dict[str, np.ndarray]]:
+    """Reads captions with teacher forcing, one for each image.
 
     Args:
         backbone: a `ShowAttendBackbone`.
         tokenizer: a `CaptionTokenizer`.
-        images: float32[1, H, W, 3], normalised.
-        token_ids: int32[T]. The words, and the end token if the caption has one.
+        annotations: float[B, L, D].
+        token_ids: list of B int32[T], each with a T of its own. The words, and the end
+            token if the caption has one.
 
     Returns:
-        Dict of `log_probabilities` float32[T] and `entropies` float32[T], in nats, and
-        `attention_weights` float32[T, rows, columns].
+        For each image a dict of `log_probabilities` float32[T] and `entropies` float32[T], in
+        nats, and `attention_weights` float32[T, rows, columns].
     """
-    rows, columns = backbone.grid_shape
-    if not len(token_ids):
-        return {
-            "log_probabilities": np.zeros(0, "float32"),
-            "entropies": np.zeros(0, "float32"),
-            "attention_weights": np.zeros((0, rows, columns), "float32"),
-        }
-    read = np.array([[tokenizer.start_token_id, *token_ids[:-1]]], "int32")
-    annotations = backbone.image_encoder(images, training=False)
+    read = np.full((len(token_ids), max(1, *map(len, token_ids))), tokenizer.pad_token_id, "int32")
+    for row, ids in zip(read, token_ids, strict=True):
+        row[: len(ids)] = [tokenizer.start_token_id, *ids[:-1]][: len(ids)]
     outputs = backbone.decoder(
-        keras.ops.convert_to_tensor(read), annotations, annotation_mask=None, training=False
+        keras.ops.convert_to_tensor(read),
+        keras.ops.convert_to_tensor(annotations),
+        annotation_mask=None,
+        training=False,
     )
-    log_softmax = keras.ops.convert_to_numpy(keras.ops.log_softmax(outputs["logits"][0], axis=-1))
+    log_softmax = keras.ops.convert_to_numpy(keras.ops.log_softmax(outputs["logits"], axis=-1))
     weights = keras.ops.convert_to_numpy(keras.ops.cast(outputs["attention_weights"], "float32"))
-    weights = weights[0].astype("float64")
+    weights = weights.astype("float64")
     # In bfloat16 the weights sum to 1 only within half a percent.
     weights /= weights.sum(axis=-1, keepdims=True)
-    return {
-        "log_probabilities": log_softmax[np.arange(len(token_ids)), token_ids],
-        "entropies": -(np.exp(log_softmax) * log_softmax).sum(axis=-1),
-        "attention_weights": weights.reshape(-1, rows, columns).astype("float32"),
-    }
+    weights = weights.reshape(*weights.shape[:2], *backbone.grid_shape).astype("float32")
+    entropies = -(np.exp(log_softmax) * log_softmax).sum(axis=-1)
+    return [
+        {
+            "log_probabilities": log_softmax[row, np.arange(len(ids)), ids],
+            "entropies": entropies[row, : len(ids)],
+            "attention_weights": weights[row, : len(ids)],
+        }
+        for row, ids in enumerate(token_ids)
+    ]
 
 
 def _until_end(token_ids: np.ndarray, preprocessor: Any) -> np.ndarray:

@@ -539,16 +539,17 @@ class ImageCaptioner(keras_hub.models.CausalLM):
     # === Explanation and scores ===
 
     def explain(self, image: Any, **options: Any) -> Any:
-        """Captions one image and shows where each word looked and how probable it was.
+        """Captions images and shows where each word looked and how probable it was.
 
         Args:
-            image: one image; see `generate`.
+            image: one image, or a list of a batch of them; see `generate`.
             **options: `num_beams`, `length_penalty`, `no_repeat_ngram_size`, `max_length`,
                 `capitalize` as for `generate`, and `caption` to explain a sentence of yours.
 
         Returns:
-            `keras_showattend.explain.Explanation`, which plots itself; its caption is
-            the one that `generate` gives with the same options.
+            `keras_showattend.explain.Explanation`, which plots itself, or a list of them for
+            a list of images; its caption is the one that `generate` gives with the same
+            options.
         """
         return explain(self, image, **options)
 

@@ -100,6 +100,20 @@ def test_bfloat16_attention_sums_to_one_and_stays_on_its_grid():
     np.testing.assert_allclose(weights.sum(axis=(1, 2)), 1, atol=1e-6)
 
 
+def test_several_images_are_explained_as_each_alone(captioner):
+    pictures = [tiny_picture(40 + seed, 60 - seed, seed) for seed in range(6)]
+    together = explain(captioner, pictures, num_beams=3)
+    # Captions of several lengths, so that some are padded.
+    assert len({len(explanation.words) for explanation in together}) > 1
+    for picture, found in zip(pictures, together, strict=True):
+        alone = explain(captioner, picture, num_beams=3)
+        assert (found.caption, found.words) == (alone.caption, alone.words)
+        np.testing.assert_array_equal(found.image, alone.image)
+        for name in ("log_probabilities", "entropies", "attention_weights"):
+            np.testing.assert_allclose(getattr(found, name), getattr(alone, name), atol=1e-5)
+        assert found.alternatives[1].text == alone.alternatives[1].text
+
+
 def test_a_caption_of_yours_is_replayed(captioner):
     explanation = explain(captioner, tiny_picture(48, 64), caption="A dog runs on the moon.")
     assert explanation.caption == "A dog runs on the moon."
@@ -236,8 +250,8 @@ def test_large_pictures_are_kept_small(captioner):
 
 
 def test_refusals(captioner):
-    with pytest.raises(ValueError, match="one image"):
-        explain(captioner, [tiny_picture(8, 8)])
+    with pytest.raises(ValueError, match="Received: caption='A dog' with 2 images"):
+        explain(captioner, [tiny_picture(8, 8)] * 2, caption="A dog")
     with pytest.raises(ValueError, match="Received: num_beams=0"):
         explain(captioner, tiny_picture(8, 8), num_beams=0)
     with pytest.raises(ValueError, match="no such file"):
