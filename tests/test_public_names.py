@@ -149,6 +149,7 @@ NAMES = {
         "untrained_captioner",
     ],
     "search": [
+        "CaptionAssessment",
         "CaptionHypothesis",
         "CaptionSearch",
         "GenerateFunction",

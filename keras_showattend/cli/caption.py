@@ -201,6 +201,7 @@ def _settings(args: argparse.Namespace, folders: Sequence[str]) -> str:
         "length_penalty": args.length_penalty,
         "no_repeat_ngram_size": args.no_repeat_ngram_size,
         "max_length": args.max_length,
+        "cautious": args.cautious,
         "dtype": args.dtype if args.engine == "keras" else None,
         "engine": args.engine,
         "min_confidence": args.min_confidence,

@@ -65,10 +65,17 @@ def run(args: argparse.Namespace) -> int:
     sure = explanation.confidence
     confidence = "" if sure is None else f"  (confidence {sure:.0%})"
     print(printable(explanation.caption) + confidence)
-    for word, probability, entropy in zip(
-        explanation.words, explanation.probabilities, explanation.entropies, strict=True
+    if explanation.unfamiliar:
+        print("The image is unlike those on which the confidence was measured: do not rely on it.")
+    for word, probability, entropy, right in zip(
+        explanation.words,
+        explanation.probabilities,
+        explanation.entropies,
+        explanation.word_confidences or [None] * len(explanation.words),
+        strict=True,
     ):
-        print(f"{printable(word):<16} {probability:6.1%}  entropy {entropy:.2f} nats")
+        judged = "" if right is None else f"  right with {right:.0%}"
+        print(f"{printable(word):<16} {probability:6.1%}  entropy {entropy:.2f} nats{judged}")
     for beam in explanation.alternatives[1:]:
         print(f"{beam.score:8.3f}  {printable(beam.text)}")
     if args.searches:

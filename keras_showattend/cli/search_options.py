@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from keras_showattend.cli.console import natural_int, positive_int
+from keras_showattend.cli.console import fraction, natural_int, positive_int
 
 # What `ImageCaptioner.generate` does by default. Said here once more, because a command
 # shows its help and compares its settings with those of a file without importing Keras.
@@ -14,6 +14,7 @@ DEFAULTS: dict[str, Any] = {
     "length_penalty": 0.9,
     "no_repeat_ngram_size": 2,
     "max_length": None,
+    "cautious": None,
 }
 
 
@@ -42,6 +43,13 @@ def add_search_options(parser: argparse._ActionsContainer) -> None:
         type=positive_int,
         metavar="N",
         help="cut captions after N words (default: as the captioner was trained)",
+    )
+    parser.add_argument(
+        "--cautious",
+        type=fraction,
+        metavar="P",
+        help="reword captions so that each word has a confidence of P, between 0 and 1, where "
+        "that can be done (default: words as they come)",
     )
     parser.set_defaults(**DEFAULTS)
 

@@ -20,6 +20,7 @@ from keras_showattend._typing import PathLike
 from keras_showattend.metrics import CiderD, tokenize
 from keras_showattend.metrics.tokenizer import Segmenter
 from keras_showattend.presets.files import CALIBRATION_FILE
+from keras_showattend.search import CaptionAssessment
 
 EVENT = (
     "the caption scores at least as high as one drawn at random among the captions that people "
@@ -70,6 +71,23 @@ class Calibration:
                 number of tokens, the end token included.
         """
         return float(_sigmoid(self.slope * mean_log_probability + self.intercept))
+
+    @property
+    def knows_words(self) -> bool:
+        """Whether it can tell how probably a word is right."""
+        return False
+
+    def assess(
+        self,
+        words: Sequence[str],
+        beams: Sequence[Sequence[str]],
+        reading: Mapping[str, np.ndarray],
+    ) -> CaptionAssessment:
+        """Judges one caption; see `keras_showattend.search.assessment.Assessor`."""
+        # With the end token, unless the caption was cut before it.
+        tokens = reading["log_probabilities"][: len(words) + 1]
+        confidence = self(float(tokens.sum()) / max(len(tokens), 1))
+        return CaptionAssessment(confidence, (None,) * len(words))
 
     def save(self, folder: PathLike) -> pathlib.Path:
         """Writes `calibration.json` into a preset's folder; returns its path."""

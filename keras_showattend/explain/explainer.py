@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,8 @@ from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
 from keras_showattend.preprocessing.images import as_image_list, load_image
-from keras_showattend.search.generation import CaptionHypothesis, hypotheses
+from keras_showattend.search import CaptionHypothesis
+from keras_showattend.search.reading import CaptionReader
 
 # Longest side, in pixels, of the image that an explanation keeps.
 LONGEST_SIDE = 1024
@@ -37,8 +38,8 @@ def explain(
             one: what the model thinks of those words. Words that it does not know are
             shown, and counted, as `<unk>`.
         capitalize: bool. Whether the caption begins with an upper-case letter.
-        **search_options: `max_length`, `num_beams`, `length_penalty` and
-            `no_repeat_ngram_size` of `ImageCaptioner.generate`.
+        **search_options: `max_length`, `num_beams`, `length_penalty`,
+            `no_repeat_ngram_size` and `cautious` of `ImageCaptioner.generate`.
 
     Returns:
         `Explanation`; for a list of images a list of them.
@@ -58,92 +59,82 @@ def explain(
     converter = preprocessor.image_converter
     pixels = np.stack([converter.load(source) for source in sources])
     encoded = captioner.generation.search.encode({"images": converter.normalize(pixels)})
+    tokenizer, calibration = preprocessor.tokenizer, getattr(captioner, "calibration", None)
     if caption is None:
-        outputs = captioner.generation.search(encoded, options)
-        beams = hypotheses(preprocessor, outputs, capitalize)
-        token_ids = [_until_end(ids[0], preprocessor) for ids in outputs["token_ids"]]
+        captioned = captioner.generation.caption_batch
+        beams = captioned(encoded, options, capitalize, calibration)
     else:
-        known = preprocessor.tokenizer.tokenize(caption)
-        token_ids = [np.array([*known, preprocessor.tokenizer.end_token_id], "int32")]
-        beams = [[]]
-    replays = replay_captions(
-        captioner.backbone, preprocessor.tokenizer, encoded["annotations"], token_ids
-    )
+        words = tuple(map(tokenizer.id_to_token, tokenizer.tokenize(caption)))
+        beams = [[CaptionHypothesis(caption, 0.0, 0.0, len(words) + 1, True, words)]]
+    readings = _read(captioner.backbone, tokenizer, encoded, [found[0] for found in beams])
+    if caption is not None:
+        beams = [[_judged(beams[0][0], readings[0], options.length_penalty, calibration)]]
     explanations = []
-    for source, ids, found, replay in zip(sources, token_ids, beams, replays, strict=True):
-        has_end = ids.size > 0 and ids[-1] == preprocessor.tokenizer.end_token_id
-        num_words = len(ids) - int(has_end)
-        log_probability = float(replay["log_probabilities"].sum())
-        length = max(len(ids), 1)
-        if caption is not None:
-            score = log_probability / length**options.length_penalty
-            found = [CaptionHypothesis(caption, log_probability, score, length)]
-        calibration = getattr(captioner, "calibration", None)
+    for source, found, reading in zip(sources, beams, readings, strict=True):
+        best, num_words = found[0], len(found[0].words)
         size = converter.image_size if converter.crop_to_aspect_ratio else None
         shown, window = _fit(load_image(source), size)
+        log_probabilities = reading["log_probabilities"]
         explanations.append(
             Explanation(
                 image=shown,
                 window=window,
-                caption=found[0].text,
-                words=[preprocessor.tokenizer.id_to_token(int(i)) for i in ids[:num_words]],
-                log_probabilities=replay["log_probabilities"][:num_words],
-                entropies=replay["entropies"][:num_words],
-                attention_weights=replay["attention_weights"][:num_words],
-                end_log_probability=float(replay["log_probabilities"][-1]) if has_end else None,
+                caption=best.text,
+                words=list(best.words),
+                log_probabilities=log_probabilities[:num_words],
+                entropies=reading["entropies"][:num_words],
+                attention_weights=reading["attention_weights"][:num_words].reshape(
+                    -1, *captioner.backbone.grid_shape
+                ),
+                end_log_probability=float(log_probabilities[-1]) if best.complete else None,
                 alternatives=found,
-                confidence=None if calibration is None else calibration(log_probability / length),
+                confidence=best.confidence,
+                word_confidences=best.word_confidences,
+                unfamiliar=best.unfamiliar,
             )
         )
     return explanations[0] if is_single else explanations
 
 
-def replay_captions(
-    backbone: Any, tokenizer: Any, annotations: Any, token_ids: Sequence[np.ndarray]
+def _read(
+    backbone: Any, tokenizer: Any, encoded: Mapping[str, Any], captions: Sequence[CaptionHypothesis]
 ) -> list[dict[str, np.ndarray]]:
-    """Reads captions with teacher forcing, one for each image.
+    """Reads captions with teacher forcing, one for each image; see `CaptionReader`.
 
-    Args:
-        backbone: a `ShowAttendBackbone`.
-        tokenizer: a `CaptionTokenizer`.
-        annotations: float[B, L, D].
-        token_ids: list of B int32[T], each with a T of its own. The words, and the end
-            token if the caption has one.
-
-    Returns:
-        For each image a dict of `log_probabilities` float32[T] and `entropies` float32[T], in
-        nats, and `attention_weights` float32[T, rows, columns].
+    Each array has a row for each word, and one for the end if the caption has one.
     """
-    read = np.full((len(token_ids), max(1, *map(len, token_ids))), tokenizer.pad_token_id, "int32")
-    for row, ids in zip(read, token_ids, strict=True):
-        row[: len(ids)] = [tokenizer.start_token_id, *ids[:-1]][: len(ids)]
-    outputs = backbone.decoder(
-        keras.ops.convert_to_tensor(read),
-        keras.ops.convert_to_tensor(annotations),
-        annotation_mask=None,
-        training=False,
-    )
-    log_softmax = keras.ops.convert_to_numpy(keras.ops.log_softmax(outputs["logits"], axis=-1))
-    weights = keras.ops.convert_to_numpy(keras.ops.cast(outputs["attention_weights"], "float32"))
-    weights = weights.astype("float64")
-    # In bfloat16 the weights sum to 1 only within half a percent.
-    weights /= weights.sum(axis=-1, keepdims=True)
-    weights = weights.reshape(*weights.shape[:2], *backbone.grid_shape).astype("float32")
-    entropies = -(np.exp(log_softmax) * log_softmax).sum(axis=-1)
+    token_ids = [
+        [*map(tokenizer.token_to_id, found.words), *[tokenizer.end_token_id] * found.complete]
+        for found in captions
+    ]
+    padded = np.full((len(token_ids), max(map(len, token_ids))), tokenizer.pad_token_id, "int32")
+    for row, ids in zip(padded, token_ids, strict=True):
+        row[: len(ids)] = ids
+    outputs = CaptionReader(backbone, tokenizer.start_token_id)({**encoded, "token_ids": padded})
+    arrays = {name: keras.ops.convert_to_numpy(array) for name, array in outputs.items()}
     return [
         {
-            "log_probabilities": log_softmax[row, np.arange(len(ids)), ids],
-            "entropies": entropies[row, : len(ids)],
-            "attention_weights": weights[row, : len(ids)],
+            name: array[row] if name == "mean_annotations" else array[row, : len(ids)]
+            for name, array in arrays.items()
         }
         for row, ids in enumerate(token_ids)
     ]
 
 
-def _until_end(token_ids: np.ndarray, preprocessor: Any) -> np.ndarray:
-    """Returns the words and, where there is one, the end token of int32[T]."""
-    ends = np.flatnonzero(token_ids == preprocessor.tokenizer.end_token_id)
-    return token_ids[: ends[0] + 1] if ends.size else token_ids
+def _judged(
+    caption: CaptionHypothesis,
+    reading: Mapping[str, np.ndarray],
+    length_penalty: float,
+    calibration: Any,
+) -> CaptionHypothesis:
+    """Returns a caption that no search found with its log-probability, score and assessment."""
+    log_probability = float(reading["log_probabilities"].sum())
+    score = log_probability / caption.num_tokens**length_penalty
+    caption = caption._replace(log_probability=log_probability, score=score)
+    if calibration is None:
+        return caption
+    assessment = calibration.assess(caption.words, [caption.words], reading)
+    return caption._replace(**assessment._asdict())
 
 
 def _fit(

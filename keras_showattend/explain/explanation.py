@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_showattend._typing import PathLike
-from keras_showattend.search.generation import CaptionHypothesis
+from keras_showattend.search import CaptionHypothesis
+from keras_showattend.search.assessment import shaky_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,10 @@ class Explanation:
             caption itself at the head. Holds one for a caption you gave.
         confidence: float in 0..1, or None where the captioner carries no calibration; see
             `keras_showattend.explain.Calibration`.
+        word_confidences: tuple of T: the probability that the word is right for the image,
+            float in 0..1, or None for words such as "a"; empty without a calibration.
+        unfamiliar: bool. Whether the image is unlike those on which the confidence was
+            measured; None where that is not known.
     """
 
     image: np.ndarray
@@ -48,6 +53,13 @@ class Explanation:
     end_log_probability: float | None = None
     alternatives: list[CaptionHypothesis] = field(default_factory=list)
     confidence: float | None = None
+    word_confidences: tuple[float | None, ...] = ()
+    unfamiliar: bool | None = None
+
+    @property
+    def shaky_words(self) -> tuple[str, ...]:
+        """The words that are more probably wrong than right, in their order."""
+        return shaky_words(self.words, self.word_confidences)
 
     @property
     def log_probability(self) -> float:
@@ -146,16 +158,20 @@ class Explanation:
         return {
             "caption": self.caption,
             "confidence": self.confidence,
+            "unfamiliar": self.unfamiliar,
+            "shaky_words": list(self.shaky_words),
             "log_probability": self.log_probability,
             "words": [
                 {
                     "word": word,
+                    "confidence": sure,
                     "log_probability": float(log_probability),
                     "entropy": float(entropy),
                     "attention_weights": [[float(cell) for cell in row] for row in weights],
                 }
-                for word, log_probability, entropy, weights in zip(
+                for word, sure, log_probability, entropy, weights in zip(
                     self.words,
+                    self.word_confidences or (None,) * len(self.words),
                     self.log_probabilities,
                     self.entropies,
                     self.attention_weights,
@@ -163,7 +179,16 @@ class Explanation:
                 )
             ],
             "end_log_probability": self.end_log_probability,
-            "alternatives": [hypothesis._asdict() for hypothesis in self.alternatives],
+            "alternatives": [
+                {
+                    "text": hypothesis.text,
+                    "log_probability": hypothesis.log_probability,
+                    "score": hypothesis.score,
+                    "num_tokens": hypothesis.num_tokens,
+                    "complete": hypothesis.complete,
+                }
+                for hypothesis in self.alternatives
+            ],
             "window": list(self.window),
             "image_size": list(self.image.shape[:2]),
         }

@@ -387,6 +387,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         length_penalty: float = SearchOptions.length_penalty,
         no_repeat_ngram_size: int = SearchOptions.no_repeat_ngram_size,
         *,
+        cautious: float | None = None,
         return_all_beams: bool = False,
         capitalize: bool = True,
         batch_size: int = 16,
@@ -409,8 +410,12 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 power of their length. Defaults to 0.9.
             no_repeat_ngram_size: int. Size of the n-grams that a caption may not hold
                 twice: 2, the default, ends "a man in a hat and a hat"; 0 allows it.
+            cautious: float in 0..1, or None. Least confidence of a word: captions with words
+                below it are reworded so that they say less and err less. Needs a calibration
+                of words. Defaults to None.
             return_all_beams: bool. Whether all beams of an image are returned, best
-                first, each a `CaptionHypothesis`.
+                first, each a `CaptionHypothesis`; the best one is assessed where the
+                captioner carries a calibration.
             capitalize: bool. Whether captions begin with an upper-case letter.
             batch_size: int. Images that are encoded together.
             on_error: `"raise"`, or `"skip"` to give None in place of the caption of an
@@ -422,7 +427,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         Raises:
             ImageError: if an image cannot be read; says which and what to do.
-            ValueError: for a number of beams or words below 1.
+            ValueError: for a number of beams or words below 1, or for `cautious` without a
+                calibration of words.
         """
         return self.generation.generate(
             images,
@@ -430,6 +436,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             num_beams=num_beams,
             length_penalty=length_penalty,
             no_repeat_ngram_size=no_repeat_ngram_size,
+            cautious=cautious,
+            assessor=self.calibration,
             return_all_beams=return_all_beams,
             capitalize=capitalize,
             batch_size=batch_size,
@@ -444,6 +452,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         length_penalty: float = SearchOptions.length_penalty,
         no_repeat_ngram_size: int = SearchOptions.no_repeat_ngram_size,
         *,
+        cautious: float | None = None,
         capitalize: bool = True,
         batch_size: int = 16,
     ) -> Iterator[list[CaptionHypothesis] | Exception]:
@@ -451,8 +460,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         Args:
             images: iterable of single images; see `generate`.
-            max_length, num_beams, length_penalty, no_repeat_ngram_size, capitalize, batch_size:
-                see `generate`.
+            max_length, num_beams, length_penalty, no_repeat_ngram_size, cautious, capitalize,
+                batch_size: see `generate`.
 
         Yields:
             For each image, in order, a list of `CaptionHypothesis`, best first, or the
@@ -464,6 +473,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             num_beams=num_beams,
             length_penalty=length_penalty,
             no_repeat_ngram_size=no_repeat_ngram_size,
+            cautious=cautious,
+            assessor=self.calibration,
             capitalize=capitalize,
             batch_size=batch_size,
         )
@@ -544,7 +555,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         Args:
             image: one image, or a list of a batch of them; see `generate`.
             **options: `num_beams`, `length_penalty`, `no_repeat_ngram_size`, `max_length`,
-                `capitalize` as for `generate`, and `caption` to explain a sentence of yours.
+                `cautious`, `capitalize` as for `generate`, and `caption` to explain a sentence
+                of yours.
 
         Returns:
             `keras_showattend.explain.Explanation`, which plots itself, or a list of them for

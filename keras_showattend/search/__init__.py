@@ -7,6 +7,7 @@ them, and `GenerateFunction` compiles and keeps one search for each set of setti
 search while the next batch loads, and decodes its token ids into text.
 """
 
+from keras_showattend.search.assessment import CaptionAssessment
 from keras_showattend.search.beam_search import beam_search
 from keras_showattend.search.caption_search import CaptionSearch
 from keras_showattend.search.generate_function import GenerateFunction
@@ -14,6 +15,7 @@ from keras_showattend.search.generation import CaptionHypothesis, caption_datase
 from keras_showattend.search.options import SearchOptions
 
 __all__ = [
+    "CaptionAssessment",
     "CaptionHypothesis",
     "CaptionSearch",
     "GenerateFunction",

@@ -14,6 +14,7 @@ from keras_showattend.engines import KerasEncoder
 from keras_showattend.engines.compiled import CompiledModel, num_rows, pad_rows
 from keras_showattend.search.caption_search import CaptionSearch
 from keras_showattend.search.options import SearchOptions
+from keras_showattend.search.reading import CaptionReader
 
 # Settings that change the graph: numbers of beams, lengths, sizes of n-grams.
 MAX_SEARCHES = 8
@@ -54,6 +55,7 @@ class GenerateFunction:
         }
         self.engine: Callable[[Array], Tensor] | None = None
         self._encoder: KerasEncoder | None = None
+        self._reader: CompiledModel | None = None
         self._searches: collections.OrderedDict[SearchOptions, _Search] = collections.OrderedDict()
         self._lock = threading.Lock()
 
@@ -95,12 +97,31 @@ class GenerateFunction:
                 self._encoder = KerasEncoder(self.backbone.image_encoder, **self.compile_options)
         return {"annotations": self._encoder(inputs["images"])}
 
+    def read(self, encoded: Mapping[str, Any], token_ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads captions again, one an image; see `CaptionReader`.
+
+        Args:
+            encoded: dict from `encode`.
+            token_ids: int32[B, T].
+
+        Returns:
+            Dict of NumPy arrays.
+        """
+        with self._lock:
+            if self._reader is None:
+                reader = CaptionReader(self.backbone, self.tokenizer.start_token_id)
+                self._reader = CompiledModel(reader, **self.compile_options)
+        outputs = self._reader({**encoded, "token_ids": token_ids})
+        return {key: keras.ops.convert_to_numpy(value) for key, value in outputs.items()}
+
     def _search(self, options: SearchOptions, sampler: Any) -> "_Search":
-        # The length penalty is an input of the graph; any number does for the key.
-        key = dataclasses.replace(options, length_penalty=0.0)
+        # The length penalty is an input of the graph; any number does for the key. Words are
+        # judged after the search.
+        key = dataclasses.replace(options, length_penalty=0.0, cautious=None)
         with self._lock:
             if key not in self._searches:
                 settings = dataclasses.asdict(key) | {"num_beams": key.num_beams or 1}
+                settings.pop("cautious")
                 search = CaptionSearch(self.backbone, self.tokenizer, sampler=sampler, **settings)
                 self._searches[key] = _Search(search, **self.compile_options)
                 if len(self._searches) > MAX_SEARCHES:

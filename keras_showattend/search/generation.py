@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_showattend._typing import Array
 from keras_showattend.preprocessing.images import ImageError, as_image_list
+from keras_showattend.search.assessment import Assessor, shaky_words
 from keras_showattend.search.generate_function import GenerateFunction
 from keras_showattend.search.options import SearchOptions
 
@@ -30,6 +31,9 @@ class CaptionHypothesis(NamedTuple):
         num_tokens: int. The tokens that `log_probability` is summed over.
         complete: bool. Whether the caption has its end token; False if it was cut at
             `max_length`.
+        words: tuple of str. The words as the decoder knows them: lower case, `<unk>` included.
+        confidence, word_confidences, unfamiliar: see `CaptionAssessment`. Of the best caption of
+            an image where the captioner carries a calibration; None and empty otherwise.
     """
 
     text: str
@@ -37,6 +41,15 @@ class CaptionHypothesis(NamedTuple):
     score: float
     num_tokens: int = 0
     complete: bool = True
+    words: tuple[str, ...] = ()
+    confidence: float | None = None
+    word_confidences: tuple[float | None, ...] = ()
+    unfamiliar: bool | None = None
+
+    @property
+    def shaky_words(self) -> tuple[str, ...]:
+        """The words that are more probably wrong than right, in their order."""
+        return shaky_words(self.words, self.word_confidences)
 
 
 class Generation:
@@ -99,23 +112,32 @@ class Generation:
         capitalize: bool = True,
         batch_size: int = 16,
         on_error: str = "raise",
+        assessor: Assessor | None = None,
         **options: Any,
     ) -> Any:
-        """Captions one image or many; see `ImageCaptioner.generate`."""
+        """Captions one image or many; see `ImageCaptioner.generate`.
+
+        Args:
+            assessor: the captioner's calibration, or None.
+        """
         settings = self.options(**options)
+        settings.check_assessor(assessor)
+        if not return_all_beams and settings.cautious is None:
+            # Nobody would see the confidence, which costs another reading of the captions.
+            assessor = None
         if on_error not in _ON_ERROR:
             raise ValueError(f"`on_error` must be one of {_ON_ERROR}. Received: {on_error=}")
         is_single = False
         found: Iterable[list[CaptionHypothesis] | ImageError]
         if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
-            found = hypotheses(self.preprocessor, self.search(images, settings), capitalize)
+            found = self.caption_batch(images, settings, capitalize, assessor)
         else:
             if hasattr(images, "as_numpy_iterator"):
                 sources: Iterable[Any] = dataset_sources(images)
             else:
                 sources, is_single = as_image_list(images)
             stops = on_error == "raise"
-            found = self._stream(sources, settings, batch_size, capitalize, stops)
+            found = self._stream(sources, settings, batch_size, capitalize, assessor, stops)
 
         def result(beams: list[CaptionHypothesis] | ImageError) -> Any:
             if isinstance(beams, ImageError):
@@ -131,11 +153,48 @@ class Generation:
         *,
         capitalize: bool = True,
         batch_size: int = 16,
+        assessor: Assessor | None = None,
         **options: Any,
     ) -> Iterator[list[CaptionHypothesis] | ImageError]:
-        """Captions an iterable of images; see `ImageCaptioner.generate_stream`."""
+        """Captions an iterable of images; see `ImageCaptioner.generate_stream`.
+
+        Args:
+            assessor: the captioner's calibration, or None.
+        """
         # Not a generator itself, so that wrong options are refused at the call.
-        return self._stream(images, self.options(**options), batch_size, capitalize)
+        settings = self.options(**options)
+        settings.check_assessor(assessor)
+        return self._stream(images, settings, batch_size, capitalize, assessor)
+
+    def caption_batch(
+        self,
+        inputs: Mapping[str, Any],
+        options: SearchOptions,
+        capitalize: bool = True,
+        assessor: Assessor | None = None,
+    ) -> list[list[CaptionHypothesis]]:
+        """Captions one batch of arrays.
+
+        Args:
+            inputs: dict; see `ShowAttendBackbone.annotate`.
+            options: `SearchOptions`.
+            capitalize: bool. Whether captions begin with an upper-case letter.
+            assessor: the captioner's calibration, or None.
+
+        Returns:
+            For each image the list of its beams, best first.
+        """
+        encoded = self.search.encode(inputs)
+        outputs = self.search(encoded, options)
+        found = hypotheses(self.preprocessor, outputs, capitalize)
+        if assessor is None:
+            return found
+        reading = self.search.read(encoded, outputs["token_ids"][:, 0])
+        for row, beams in enumerate(found):
+            one = {name: array[row] for name, array in reading.items()}
+            words = [beam.words for beam in beams]
+            beams[0] = beams[0]._replace(**assessor.assess(words[0], words, one)._asdict())
+        return found
 
     def _stream(
         self,
@@ -143,6 +202,7 @@ class Generation:
         options: SearchOptions,
         batch_size: int,
         capitalize: bool,
+        assessor: Assessor | None,
         stops_at_errors: bool = False,
     ) -> Iterator[list[CaptionHypothesis] | ImageError]:
         """Loads one batch ahead of the search, so that memory does not grow."""
@@ -170,8 +230,8 @@ class Generation:
                 found: Iterator[list[CaptionHypothesis]] = iter(())
                 if readable:
                     images = converter.normalize(np.stack(readable))
-                    outputs = self.search({"images": images}, options)
-                    found = iter(hypotheses(self.preprocessor, outputs, capitalize))
+                    beams = self.caption_batch({"images": images}, options, capitalize, assessor)
+                    found = iter(beams)
                 for pixels in loaded:
                     yield pixels if isinstance(pixels, ImageError) else next(found)
 
@@ -197,15 +257,30 @@ def hypotheses(
         outputs["scores"],
         np.sum(token_ids != tokenizer.pad_token_id, axis=-1),
         np.any(token_ids == tokenizer.end_token_id, axis=-1),
+        token_ids,
     )
     return [
         [
-            CaptionHypothesis(text, float(log_prob), float(score), int(length), bool(complete))
-            for text, log_prob, score, length, complete in zip(*beams, strict=True)
+            CaptionHypothesis(
+                text,
+                float(log_prob),
+                float(score),
+                int(length),
+                bool(complete),
+                _words(tokenizer, ids),
+            )
+            for text, log_prob, score, length, complete, ids in zip(*beams, strict=True)
             if log_prob > _POSSIBLE
         ]
         for beams in zip(*columns, strict=True)
     ]
+
+
+def _words(tokenizer: Any, token_ids: np.ndarray) -> tuple[str, ...]:
+    """Returns the words of a caption, int32[T], without its end."""
+    ends = (tokenizer.end_token_id, tokenizer.pad_token_id)
+    ids = itertools.takewhile(lambda token_id: token_id not in ends, token_ids.tolist())
+    return tuple(tokenizer.id_to_token(token_id) for token_id in ids)
 
 
 def dataset_sources(dataset: Any) -> Iterator[Any]:

@@ -17,16 +17,19 @@ class SearchOptions:
         num_beams: int, or None for what `compile(sampler=)` says.
         length_penalty: float, see `beam_search`.
         no_repeat_ngram_size: int, see `beam_search`.
+        cautious: float in 0..1, the least confidence of a word, or None to take words as
+            they come.
 
     Raises:
-        ValueError: for a number of beams or words below 1, a size below 0, or a length
-            penalty that is not a finite number.
+        ValueError: for a number of beams or words below 1, a size below 0, a length
+            penalty that is not a finite number, or a confidence outside 0..1.
     """
 
     max_length: int
     num_beams: int | None = None
     length_penalty: float = 0.9
     no_repeat_ngram_size: int = 2
+    cautious: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_length", "num_beams"):
@@ -46,6 +49,24 @@ class SearchOptions:
                 f"Received: length_penalty={penalty!r}"
             )
         object.__setattr__(self, "length_penalty", float(penalty))
+        cautious = self.cautious
+        if cautious is not None:
+            if not isinstance(cautious, numbers.Real) or not 0 <= cautious <= 1:
+                raise ValueError(
+                    "`cautious` is the least confidence of a word, between 0 and 1, or None. "
+                    f"Received: cautious={cautious!r}"
+                )
+            object.__setattr__(self, "cautious", float(cautious))
+
+    def check_assessor(self, assessor: Any) -> None:
+        """Raises a `ValueError` if words are to be judged and there is nothing that can."""
+        if self.cautious is not None and not getattr(assessor, "knows_words", False):
+            raise ValueError(
+                "`cautious` needs a captioner whose words are calibrated: run "
+                "`keras-showattend evaluate --calibrate` with captioned images, or leave it out. "
+                f"Received: cautious={self.cautious!r} with "
+                + ("no calibration" if assessor is None else "a calibration of captions alone")
+            )
 
     def resolve(self, sampler: Any) -> "tuple[SearchOptions, Any]":
         """Returns what `num_beams=None` stands for.

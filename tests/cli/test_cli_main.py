@@ -168,4 +168,5 @@ def test_defaults_of_the_search_are_those_of_generate(tiny_preset):
         "length_penalty": options.length_penalty,
         "no_repeat_ngram_size": options.no_repeat_ngram_size,
         "max_length": None,
+        "cautious": options.cautious,
     } == search_options.DEFAULTS

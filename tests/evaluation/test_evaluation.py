@@ -101,6 +101,7 @@ def test_the_protocol_says_how(captioner, dataset, evaluation):
         "num_beams": 1,
         "length_penalty": 0.9,
         "no_repeat_ngram_size": 2,
+        "cautious": None,
         "max_length": 9,
     }
     assert "coco-caption" in protocol["tokenizer"]

@@ -150,12 +150,11 @@ def test_a_caption_tells_whether_it_was_cut(captioner):
         "log_probabilities": np.array([[-1.0, -2.0, -3.0]]),
         "scores": np.array([[-0.5, -0.75, -0.875]]),
     }
-    assert hypotheses(captioner.preprocessor, outputs, capitalize=True) == [
-        [
-            ("A dog", -1.0, -0.5, 3, True),
-            ("A dog runs", -2.0, -0.75, 4, True),
-            ("A dog a dog", -3.0, -0.875, 4, False),
-        ]
+    (beams,) = hypotheses(captioner.preprocessor, outputs, capitalize=True)
+    assert [beam[:6] for beam in beams] == [
+        ("A dog", -1.0, -0.5, 3, True, ("a", "dog")),
+        ("A dog runs", -2.0, -0.75, 4, True, ("a", "dog", "runs")),
+        ("A dog a dog", -3.0, -0.875, 4, False, ("a", "dog", "a", "dog")),
     ]
 
 
