@@ -51,6 +51,7 @@ _NAMES = {
     "models": "models",
     "preprocessing": "preprocessing",
     "presets": "presets",
+    "ray": "ray",
     "recipes": "recipes",
     "read_captions_file": "data",
     "read_coco": "data",

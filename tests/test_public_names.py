@@ -40,6 +40,7 @@ NAMES = {
         "models",
         "preprocessing",
         "presets",
+        "ray",
         "read_captions_file",
         "read_coco",
         "read_flickr8k",
@@ -141,6 +142,7 @@ NAMES = {
         "register_preset",
         "resolve_preset",
     ],
+    "ray": ["CaptionImages", "DecodeImages", "Summary", "caption_rows", "caption_source"],
     "recipes": [
         "Recipe",
         "grow_vgg19",

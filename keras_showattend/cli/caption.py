@@ -25,6 +25,7 @@ from keras_showattend.cli.caption_file import (
     check_path,
 )
 from keras_showattend.cli.caption_inputs import check_inputs, describe_left_out, list_inputs
+from keras_showattend.cli.caption_ray import add_ray_options, caption_with_ray, check_ray_options
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
 from keras_showattend.cli.captioners import (
     add_preset_option,
@@ -114,10 +115,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=BATCH_SIZE,
         help="images that are captioned together (default: %(default)s)",
     )
+    add_ray_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Captions the images; see `docs/command_line.md`."""
+    check_ray_options(args)
+    if args.ray is not None:
+        return caption_with_ray(args)
     check_inputs(args.inputs)
     row_format = _row_format(args)
     for option, default in (("engine", "keras"), ("dtype", "float32"), ("min_confidence", None)):
