@@ -1,4 +1,4 @@
-"""What went wrong between here and the Hub, and what to do about it."""
+"""Errors of the Hub, the network and the disk, with what to do about each."""
 
 import contextlib
 import errno
@@ -14,19 +14,19 @@ _MOST_CAUSES = 8
 
 _BY_STATUS = {
     401: "The Hub does not accept the token. Log in with `hf auth login`, or pass `token=`",
-    402: "The account's plan does not cover this. See https://huggingface.co/settings/billing",
+    402: "The plan of the account does not include this. See https://huggingface.co/settings/billing",
     403: (
-        "The token may not do this. Give it the right at "
+        "The token does not have this permission. Add it at "
         "https://huggingface.co/settings/tokens, or use a repository of your own"
     ),
     409: "Another change was made at the same time. Try again",
     412: "Another change was made at the same time. Try again",
-    429: "The Hub asks for fewer requests. Wait some minutes; logging in raises the limit",
+    429: "The Hub has a limit on requests. Wait a few minutes; it is higher if you log in",
 }
 
 
 class HubError(ValueError):
-    """Something between here and the Hugging Face Hub failed; the message says what to do."""
+    """A transfer to or from the Hugging Face Hub failed; the message says what to do."""
 
 
 def hub_error(error: BaseException, handle: str) -> HubError:
@@ -71,19 +71,19 @@ def _advice(error: BaseException) -> str:
             if status in _BY_STATUS:
                 return _BY_STATUS[status]
             if status >= 500:
-                return "The Hub has a fault of its own. Try again later"
+                return "The Hub has an internal error. Try again later"
             return f"The Hub refused the request with status {status}. Check the arguments"
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
             return (
-                "The disk must have room for the whole repository. Free some, or choose "
-                "another with the environment variable HF_HOME"
+                "The disk must have space for the whole repository. Free some, or choose "
+                "another disk with the environment variable HF_HOME"
             )
         if isinstance(cause, PermissionError):
             return (
-                "The cache must be writable. Mend its permissions, or choose another folder "
+                "The cache must be writable. Change its permissions, or choose another folder "
                 "with the environment variable HF_HOME"
             )
-    return "The Hub must be reachable, and answer in full. Check the network and try again"
+    return "The Hub cannot be reached, or its answer was cut off. Check the network and try again"
 
 
 @contextlib.contextmanager
@@ -107,7 +107,7 @@ def explained(handle: str) -> Iterator[None]:
 
 
 def is_hub_failure(error: BaseException) -> bool:
-    """Whether an exception tells of the Hub, the network or the disk, and not of a bug."""
+    """Whether an exception comes from the Hub, the network or the disk, and not from a bug."""
     return any(
         isinstance(cause, OSError | hf_errors.HFValidationError)
         or type(cause).__module__.split(".")[0] in _HTTP_PACKAGES

@@ -1,4 +1,4 @@
-"""Finds what belongs to the author's machine in files that are about to be published."""
+"""Finds private paths, tokens and optimizer states in files that are about to be published."""
 
 import pathlib
 import re
@@ -21,21 +21,21 @@ def find_leaks(folder: pathlib.Path, names: list[str], token: str | None = None)
     Args:
         folder: path of the preset.
         names: of its files.
-        token: the token in use, which must not be in any of them.
+        token: the token in use, which no file may contain.
 
     Returns:
-        One line for each finding, such as `"README.md: '/home/me/photos'"`; tokens are
+        A line for each finding, such as `"README.md: '/home/me/photos'"`; tokens are
         shortened.
     """
-    places = [str(place) for place in (pathlib.Path.home(), pathlib.Path.cwd())]
-    own = "|".join(re.escape(place) for place in places if len(place) > 3) or r"(?!)"
+    private = [str(path) for path in (pathlib.Path.home(), pathlib.Path.cwd())]
+    own = "|".join(re.escape(path) for path in private if len(path) > 3) or r"(?!)"
     mine = re.compile(rf"(?<![\w.:/~])(?:{own})(?!\w)")
     findings = []
     for name in names:
         path = folder / name
         if name in files.WEIGHT_FILES:
             findings += [f"{name}: {found!r}" for found in _optimizer_state(path)]
-        # A word of a caption may well be somebody's name.
+        # Words of the vocabulary may look like a folder's name.
         elif path.suffix in _TEXT_SUFFIXES and name != files.VOCABULARY_FILE:
             text = path.read_text(encoding="utf-8", errors="replace")
             found = [match[0][:60] for match in LOCAL_PATH.finditer(text)]

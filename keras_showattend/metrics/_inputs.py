@@ -13,7 +13,7 @@ class MetricUnavailableError(RuntimeError):
 def check_captions(
     captions: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]]
 ) -> list[Hashable]:
-    """Check a pair of caption and reference dictionaries.
+    """Checks a pair of caption and reference dictionaries.
 
     Args:
         captions: dict of image id to one caption, a str; an empty str is allowed and scores 0.
@@ -48,7 +48,7 @@ def check_captions(
 def check_same_ids(
     captions: Mapping[Hashable, object], references: Mapping[Hashable, object]
 ) -> None:
-    """Raise ValueError unless both dictionaries hold the same, at least one, image ids."""
+    """Raises ValueError unless both dictionaries hold the same, at least one, image ids."""
     if not captions and not references:
         raise ValueError(
             "At least one image must be scored. Pass `captions` and `references` with the same "
@@ -68,7 +68,7 @@ def check_same_ids(
 
 
 def check_references(references: Mapping[Hashable, Sequence]) -> None:
-    """Raise TypeError or ValueError unless every image has a list of at least one reference."""
+    """Raises TypeError or ValueError unless every image has a list of at least one reference."""
     for image_id, sentences in references.items():
         if isinstance(sentences, (str, bytes)) or not isinstance(sentences, Sequence):
             raise TypeError(

@@ -20,7 +20,7 @@ NUM_STATISTICS = 2 * MAX_ORDER + 2
 def bleu_statistics(
     captions: Sequence[Sequence[Hashable]], references: Sequence[Sequence[Sequence[Hashable]]]
 ) -> np.ndarray:
-    """Count what BLEU needs to know of each image.
+    """Counts what BLEU needs to know of each image.
 
     Args:
         captions: tokens of one caption an image, length I.
@@ -49,7 +49,7 @@ def bleu_statistics(
 
 
 def bleu_from_statistics(statistics: np.ndarray) -> np.ndarray:
-    """Turn summed counts into BLEU-1..4.
+    """Turns summed counts into BLEU-1..4.
 
     Args:
         statistics: int or float[..., 10], rows of `bleu_statistics` or sums of them.

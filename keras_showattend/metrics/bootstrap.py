@@ -16,10 +16,10 @@ class Interval:
     """A score with its bootstrap interval.
 
     Attributes:
-        score: float, the score of the images as they are.
-        mean: float, mean of the resampled scores.
-        low: float, lower end of the interval.
-        high: float, upper end of the interval.
+        score: float. Score of the images as they are.
+        mean: float. Mean of the resampled scores.
+        low: float. Lower end of the interval.
+        high: float. Upper end of the interval.
     """
 
     score: float
@@ -33,10 +33,10 @@ class Comparison:
     """How much system B scores above system A on the same images.
 
     Attributes:
-        difference: float, score of B minus score of A.
-        low: float, lower end of the interval of the difference.
-        high: float, upper end of the interval of the difference.
-        p_value: float, two-sided: twice the share of resamples in which the difference had the
+        difference: float. Score of B minus score of A.
+        low: float. Lower end of the interval of the difference.
+        high: float. Upper end of the interval of the difference.
+        p_value: float. Two-sided: twice the share of resamples in which the difference had the
             other sign or was zero, counting the images as they are as one of them; at most 1.
     """
 
@@ -49,16 +49,16 @@ class Comparison:
 def bootstrap(
     details: ScoreDetails, num_samples: int = 1000, seed: int = 0, confidence: float = 0.95
 ) -> dict[str, Interval]:
-    """Estimate how far corpus scores would move with other images of the same kind.
+    """Estimates how far corpus scores would move with other images of the same kind.
 
     Images are drawn with replacement; BLEU and METEOR 1.5 are recomputed from the summed counts of
-    the drawn images, the others are averaged. CIDEr's word weights stay those of all images.
+    the drawn images, and the other scores are averaged. CIDEr keeps the word weights of all images.
 
     Args:
         details: result of `score_details`.
-        num_samples: int, number of resamples. Defaults to 1000.
-        seed: int, makes the result repeatable. Defaults to 0.
-        confidence: float between 0 and 1, share of resamples inside the interval. Defaults to 0.95.
+        num_samples: int. Number of resamples. Defaults to 1000.
+        seed: int. Makes the result repeatable. Defaults to 0.
+        confidence: float between 0 and 1. Share of resamples inside the interval. Defaults to 0.95.
 
     Returns:
         dict of metric name to Interval, on the scales of `score_captions`.
@@ -88,14 +88,14 @@ def compare_systems(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> dict[str, Comparison]:
-    """Compare two systems on the same images, drawing the same images for both.
+    """Compares two systems on the same images, drawing the same images for both.
 
     Args:
         details_a: result of `score_details` for system A.
         details_b: result of `score_details` for system B, with the same images in the same order.
-        num_samples: int, number of resamples. Defaults to 1000.
-        seed: int, makes the result repeatable. Defaults to 0.
-        confidence: float between 0 and 1, share of resamples inside the interval. Defaults to 0.95.
+        num_samples: int. Number of resamples. Defaults to 1000.
+        seed: int. Makes the result repeatable. Defaults to 0.
+        confidence: float between 0 and 1. Share of resamples inside the interval. Defaults to 0.95.
 
     Returns:
         dict of each metric held by both to Comparison.
@@ -109,8 +109,8 @@ def compare_systems(
     if details_a.image_ids != details_b.image_ids:
         shared = len(set(details_a.image_ids) & set(details_b.image_ids))
         raise ValueError(
-            "Both systems must be scored on the same images in the same order. Build both "
-            f"`captions` dicts over one list of ids. Received: {len(details_a.image_ids)} and "
+            "Both systems must be scored on the same images in the same order. Make both "
+            f"`captions` dicts from one list of ids. Received: {len(details_a.image_ids)} and "
             f"{len(details_b.image_ids)} images, {shared} of them shared"
         )
     samples_a, samples_b = _resample(num_samples, seed, details_a, details_b)
@@ -134,13 +134,12 @@ def compare_systems(
 def _check(num_samples: int, confidence: float) -> tuple[float, float]:
     if num_samples < 1:
         raise ValueError(
-            "`num_samples` must be at least 1; 1000 gives steady intervals. "
+            "`num_samples` must be at least 1; 1000 gives stable intervals. "
             f"Received: {num_samples!r}"
         )
     if not 0 < confidence < 1:
         raise ValueError(
-            "`confidence` must lie between 0 and 1. Write 95 percent as 0.95. "
-            f"Received: {confidence!r}"
+            f"`confidence` must be between 0 and 1, such as 0.95 for 95 %. Received: {confidence!r}"
         )
     return (1 - confidence) / 2, (1 + confidence) / 2
 
@@ -157,7 +156,7 @@ def _resample(num_samples: int, seed: int, *systems: ScoreDetails) -> list[dict[
 
 
 def _draw(num_samples: int, num_images: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield blocks float64[S, I]: how often each image is drawn into each resample."""
+    """Yields blocks float64[S, I]: how often each image is drawn into each resample."""
     generator = np.random.default_rng(seed)
     for start in range(0, num_samples, _BLOCK):
         size = min(_BLOCK, num_samples - start)

@@ -14,21 +14,21 @@ MAX_ORDER = 4
 
 
 class CiderD:
-    """Score captions against references whose statistics are computed once.
+    """Scores captions against references whose statistics are computed once.
 
-    Made for self-critical training, where the same references meet new samples at every step, and
-    used by `score_captions` too.
+    Self-critical training scores new samples against the same references at every step;
+    `score_captions` uses it as well.
 
     Args:
         references: dict of image id to a list of references. A reference is a str, which is
-            tokenized by coco-caption's rules, or a list of tokens (words or integer ids), taken as
+            tokenized by coco-caption's rules, or a list of tokens (words or integer ids), used as
             it is. Word frequencies are counted over all these images.
-        sigma: float, width of the length penalty in words. Defaults to 6.0, the paper's.
-        end_token: a token put at the end of each reference, or None. Captions must then carry it
-            themselves where they ended, so that breaking off without an end costs score. Defaults
-            to None, which gives coco-caption's numbers.
+        sigma: float. Width of the length penalty in words. Defaults to 6.0, the paper's.
+        end_token: a token appended to each reference, or None. Complete captions must then end
+            with it, so that an unfinished caption scores less. Defaults to None, which gives
+            coco-caption's numbers.
         clip: bool. True, the default, is CIDEr-D. False is the paper's plain CIDEr: no clipping of
-            repeated words and no length penalty, which a caption can game by repeating itself.
+            repeated words and no length penalty, so that repetition is rewarded.
 
     Raises:
         TypeError: if `references` is not a dict of lists.
@@ -47,7 +47,7 @@ class CiderD:
     ):
         if not isinstance(references, Mapping):
             raise TypeError(
-                "`references` must be a dict of image id to a list of references. Build one, such "
+                "`references` must be a dict of image id to a list of references. Pass one such "
                 f"as {{'photo.jpg': ['...']}}. Received: {type(references).__name__}"
             )
         if not references:
@@ -76,14 +76,14 @@ class CiderD:
     def score(
         self, image_ids: Sequence[Hashable], captions: Sequence[str] | Sequence[Sequence[Hashable]]
     ) -> np.ndarray:
-        """Score captions, one at a time, against the references of their images.
+        """Scores captions, one at a time, against the references of their images.
 
         Args:
-            image_ids: ids of the images, length N; an id may come several times.
+            image_ids: ids of the images, length N; an id may occur several times.
             captions: N captions, each a str or a list of tokens.
 
         Returns:
-            float32[N], 0 or more; 0.5 is what papers print as "CIDEr 50". 0 for an empty caption.
+            float32[N], 0 or more, and 0 for an empty caption. Papers print 0.5 as "CIDEr 50".
 
         Raises:
             TypeError: if `captions` or `image_ids` is a single str.
@@ -92,7 +92,8 @@ class CiderD:
         for name, value in (("image_ids", image_ids), ("captions", captions)):
             if isinstance(value, str):
                 raise TypeError(
-                    f"`{name}` must be a list, one entry a caption. Wrap a single one: ['...']. "
+                    f"`{name}` must be a list with one entry for each caption: "
+                    "put a single one into a list. "
                     f"Received: str {value!r:.100}"
                 )
         if len(image_ids) != len(captions):
@@ -105,8 +106,8 @@ class CiderD:
             image = self._images.get(image_id)
             if image is None:
                 raise ValueError(
-                    "Every image id must be among the references this scorer was built with. Build "
-                    f"it with that image's references. Received: {image_id!r}, not one of "
+                    "Every image id must be among those of `references`. Add "
+                    f"the references of that image. Received: {image_id!r}, not one of "
                     f"{len(self._images)} known ids such as {next(iter(self._images))!r}"
                 )
             scores[index] = self._score_one(image, _tokens(caption))
@@ -116,7 +117,7 @@ class CiderD:
         ending = [] if self.end_token is None else [self.end_token]
         frequencies: dict[tuple, int] = {}
         counted: dict[Hashable, list[dict[tuple, int]]] = {}
-        # One tuple object per distinct n-gram, shared by all images: half the memory.
+        # All images share one tuple of each n-gram, which halves the memory.
         shared: dict[tuple, tuple] = {}
         for image_id, sentences in references.items():
             counts = [count_ngrams([*_tokens(sentence), *ending]) for sentence in sentences]
@@ -169,11 +170,10 @@ class CiderD:
 
 
 class _Image:
-    """What one image's references come down to.
+    """Statistics of the references of one image.
 
-    `postings` maps an n-gram to the pairs (reference index, count) holding it; term weights are
-    count times idf, so the idf itself stays in one table for all images,
-    squared, since cosines only ever need it so.
+    `postings` maps an n-gram to pairs (reference index, count). The weight of a term is its
+    count times its idf. Cosines need only the squared idf, which is in one table for all images.
     """
 
     __slots__ = ("bigrams", "norms", "postings")

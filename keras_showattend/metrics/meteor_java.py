@@ -36,14 +36,14 @@ class MeteorProcess:
     Args:
         jar: path of `meteor-1.5.jar`, beside its `data` folder, or None for the one named by the
             environment variable METEOR_JAR or brought by `pycocoevalcap`. Defaults to None.
-        start_timeout: float, seconds allowed for the first answer; the program first reads a large
-            table of paraphrases. Defaults to 120.
-        timeout: float, seconds allowed for each later answer. Defaults to 30.
+        start_timeout: float. Seconds to wait for the first answer, before which the program reads
+            a large table of paraphrases. Defaults to 120.
+        timeout: float. Seconds to wait for each later answer. Defaults to 30.
 
     Raises:
         MetricUnavailableError: if Java or the jar is missing.
 
-    May be used in a `with` statement; otherwise call `close`. Safe to use from several threads.
+    Use it in a `with` statement, or call `close`. Several threads may use it at once.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class MeteorProcess:
         self._lock = threading.Lock()
         self._timeout = timeout
         self._next_timeout = start_timeout
-        # A file, since a pipe nobody reads would stop the program once full.
+        # A file, because a pipe that nobody reads fills up and blocks the program.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [java, "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", str(jar), *_OPTIONS],
@@ -68,19 +68,19 @@ class MeteorProcess:
     def statistics(
         self, captions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
     ) -> np.ndarray:
-        """Align each caption with its best reference.
+        """Aligns each caption with its best reference.
 
         Args:
             captions: tokens of one caption an image, length I.
             references: tokens of the reference captions of each image, length I.
 
         Returns:
-            float64[I, 23]: the program's counts, which add up over images. Where a caption matches
-            its reference whole and in one chunk, that chunk counts 0, as in the program's sums.
+            float64[I, 23]. The program's counts, whose sums over images give the corpus score. A
+            caption that equals its reference has 0 chunks, as in the program's own sums.
 
         Raises:
-            RuntimeError: if the program dies, answers nonsense or takes longer than its time-out;
-                it is stopped then.
+            RuntimeError: if the program ends, gives another answer than 23 numbers, or takes longer
+                than its time-out. The program is then stopped.
         """
         rows = np.zeros((len(captions), NUM_STATISTICS))
         with self._lock:
@@ -97,7 +97,7 @@ class MeteorProcess:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """Stop the program and close its pipes. Closing twice does no harm."""
+        """Stops the program and closes its pipes; does nothing if it is closed."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -146,7 +146,7 @@ class MeteorProcess:
         self.close()
         raise RuntimeError(
             f"METEOR 1.5 must answer each caption with {NUM_STATISTICS} numbers in time. Check "
-            "that Java can have 2 GB of memory, raise the time-outs of `MeteorProcess`, or leave "
+            "that Java has 2 GB of memory, raise the time-outs of `MeteorProcess`, or leave "
             f"'meteor' out of `metrics`. Received: {problem} for {question!r:.200}{messages}"
         )
 
@@ -159,7 +159,7 @@ class MeteorProcess:
 
 
 def meteor_from_statistics(statistics: np.ndarray) -> np.ndarray:
-    """Turn METEOR 1.5 counts, of an image or summed over images, into scores.
+    """Turns METEOR 1.5 counts, of an image or summed over images, into scores.
 
     Args:
         statistics: float[..., 23], rows of `MeteorProcess.statistics` or sums of them.
@@ -191,7 +191,7 @@ def meteor_from_statistics(statistics: np.ndarray) -> np.ndarray:
 def meteor_statistics(
     captions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> np.ndarray:
-    """As `MeteorProcess.statistics`, with one program shared by all calls of this process."""
+    """Returns `MeteorProcess.statistics` of one program that all calls of this process share."""
     with _shared_lock:
         if not _shared or not _shared[-1].is_running:
             while _shared:
@@ -203,14 +203,14 @@ def meteor_statistics(
 
 
 def close_meteor() -> None:
-    """Stop the shared program, if any; the next METEOR score starts a new one."""
+    """Stops the shared program if it runs. The next METEOR score starts a new one."""
     with _shared_lock:
         while _shared:
             _shared.pop().close()
 
 
 def check_meteor() -> None:
-    """Raise MetricUnavailableError, saying what to install, if METEOR 1.5 cannot run here."""
+    """Raises MetricUnavailableError, with what to install, if METEOR 1.5 cannot run here."""
     _find_java()
     _find_jar(None)
 

@@ -16,7 +16,7 @@ from keras_showattend.metrics._inputs import MetricUnavailableError
 def meteor_nltk(
     captions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> np.ndarray:
-    """Score each image's caption by NLTK's METEOR against its best reference.
+    """Scores each image's caption by NLTK's METEOR against its best reference.
 
     The algorithm is `nltk.translate.meteor_score` with its default parameters (exact, Porter stem
     and WordNet synonym matches; alpha 0.9, beta 3, gamma 0.5); only its look-ups are cached here.

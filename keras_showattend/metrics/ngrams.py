@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 
 def count_ngrams(tokens: Sequence[Hashable], max_order: int = 4) -> dict[tuple, int]:
-    """Count the n-grams of one caption.
+    """Counts the n-grams of one caption.
 
     Args:
         tokens: list of words or integer ids.

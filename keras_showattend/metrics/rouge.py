@@ -11,7 +11,7 @@ BETA = 1.2
 def rouge_l(
     captions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> np.ndarray:
-    """Score each image's caption by its longest common subsequence with a reference.
+    """Scores each image's caption by its longest common subsequence with a reference.
 
     Args:
         captions: tokens of one caption an image, length I.
@@ -43,7 +43,9 @@ def rouge_l(
 
 
 def _common_length(places: dict[str, int], length: int, sentence: Sequence[str]) -> int:
-    """Length of the longest common subsequence, a whole row of the table at a time in one int.
+    """Returns the length of the longest common subsequence.
+
+    A row of the table is the bits of one int.
 
     Source: Hyyro 2004, "Bit-parallel LCS-length computation revisited". `places` holds a bit for
     each place of a word in the caption; a zero bit of `row` marks a step up in the table's row.

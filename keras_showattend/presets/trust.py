@@ -1,4 +1,4 @@
-"""What a preset must not contain: loading one from a stranger runs none of their code.
+"""Safety checks of presets: loading one from an unknown source runs none of its code.
 
 Keras builds objects from the names in a preset's JSON files, and reads arrays from its
 weights. Both are checked here before Keras sees them. Keras is not imported.
@@ -19,20 +19,20 @@ from keras_showattend.presets.trust_config import check_config, check_sizes
 LARGEST_JSON = 10 * 2**20
 LARGEST_VOCABULARY = 50 * 2**20
 DEEPEST_JSON = 64
-# A list of nothing takes two characters of a file and 56 bytes of memory.
+# An empty list takes two characters in the file and 56 bytes of memory.
 MOST_CONTAINERS = 200_000
 _MOST_ASSETS = 1000
 # Formats that run code, or may, when the usual tools open them.
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".bin", ".ckpt", ".npz")
 _ARRAY_MAGIC = b"\x93NUMPY"
-# A string, or the rest of a text in which one is not closed; never tried twice.
+# A string, or the rest of the text if it is not closed. The possessive match never backtracks.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _AS_SQUARE = str.maketrans("{}", "[]")
 
 
 def check_preset(folder: PathLike) -> None:
-    """Refuses a preset folder that is incomplete, newer, or could do harm when loaded.
+    """Refuses a preset folder that is incomplete, of a newer format, or unsafe to load.
 
     Args:
         folder: path of a preset folder.
@@ -40,9 +40,8 @@ def check_preset(folder: PathLike) -> None:
     Raises:
         ValueError: if a file is missing or too large; if it is of a newer format; if a
             file is a link out of the folder or a pickle; if a JSON file is not JSON, names
-            a class that does not belong to a captioner, a path, or a size beyond reason or
-            beyond the arrays of the weights file; if a weights file is not HDF5 or points at
-            other files.
+            a class that does not belong to a captioner, a path, or a size that is too large or
+            is not in the weights file; if a weights file is not HDF5 or refers to other files.
     """
     root = pathlib.Path(folder)
     check_small_files(root)
@@ -52,7 +51,7 @@ def check_preset(folder: PathLike) -> None:
             "A preset folder must hold what `ImageCaptioner.save_to_preset` writes. Save it "
             f"again, or download it whole. Received: '{root}' without {missing}"
         )
-    # Here, because `--help` and the check of arguments must not pay for NumPy.
+    # Imported here, so that `--help` and the check of arguments do not import NumPy.
     from keras_showattend.presets.trust_weights import check_weights
 
     shapes = [
@@ -69,8 +68,8 @@ def check_preset(folder: PathLike) -> None:
 def check_loadable(folder: PathLike) -> None:
     """Checks a folder before it is loaded: `check_preset`, and its digests where it has some.
 
-    Descriptions may be edited by hand. A vocabulary and weights that do not belong together
-    would load, and caption nonsense.
+    JSON files may be edited by hand. A vocabulary and weights that do not belong together
+    would load, but give meaningless captions.
 
     Args:
         folder: path of a preset folder.
@@ -90,7 +89,7 @@ def check_loadable(folder: PathLike) -> None:
 
 
 def check_small_files(folder: PathLike) -> None:
-    """Does the part of `check_preset` that needs no weights, before they are downloaded.
+    """Does the part of `check_preset` that needs no weights, before the weights are downloaded.
 
     Args:
         folder: path of a preset folder, perhaps without its weights.
@@ -114,7 +113,7 @@ def check_small_files(folder: PathLike) -> None:
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """Reads a JSON file that may have been made to exhaust the reader.
+    """Reads a JSON file that may have been made to use up memory or recursion.
 
     Raises:
         ValueError: if it is larger than 10 MiB, nested deeper than 64, holds more than 200,000
@@ -123,8 +122,8 @@ def read_json(path: pathlib.Path) -> Any:
     size = path.stat().st_size
     if size > LARGEST_JSON:
         raise ValueError(
-            f"A JSON file of a preset must have at most {LARGEST_JSON} bytes. Do not load this "
-            f"preset. Received: '{path}' of {size} bytes"
+            f"A JSON file of a preset must have at most {LARGEST_JSON} bytes. Do not load it. "
+            f"Received: '{path}' of {size} bytes"
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -138,7 +137,7 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def _check_nesting(text: str) -> None:
-    """Refuses a text before it is parsed: the parser recurses, and could end the process."""
+    """Refuses deep nesting before the text is parsed, because the parser recurses."""
     brackets = _NO_BRACKET.sub("", _STRING.sub("", text)).translate(_AS_SQUARE)
     if brackets.count("[") > MOST_CONTAINERS:
         raise ValueError(
@@ -146,7 +145,7 @@ def _check_nesting(text: str) -> None:
             if "[" * (DEEPEST_JSON + 1) in brackets
             else f"it holds more than {MOST_CONTAINERS} lists and objects"
         )
-    # Each turn takes the innermost level away.
+    # Each pass removes the innermost level.
     for _ in range(DEEPEST_JSON):
         brackets = brackets.replace("[]", "")
     if "[]" in brackets or len(brackets) > DEEPEST_JSON:
@@ -165,20 +164,20 @@ def _check_entries(root: pathlib.Path) -> None:
     for directory, folders, names in os.walk(root):
         here = pathlib.Path(directory)
         if here == root:
-            # Other folders are read by nobody.
+            # No other folder is read.
             folders[:] = [name for name in folders if name == "assets"]
         for path in [here / name for name in (*folders, *names)]:
             assets += here != root
             if assets > _MOST_ASSETS:
                 raise ValueError(
                     f"A preset must have at most {_MOST_ASSETS} assets. Do not load it if it is "
-                    f"a stranger's; move the others elsewhere. Received: '{root}'"
+                    f"not yours; otherwise move the others elsewhere. Received: '{root}'"
                 )
             target = path.resolve()
             if not any(target.is_relative_to(place) for place in allowed):
                 raise ValueError(
-                    "A preset must not link out of its folder. Do not load it if it is a "
-                    f"stranger's; copy the file if it is yours. Received: '{path}'"
+                    "A preset must not link out of its folder. Do not load it if it is "
+                    f"not yours; otherwise copy the file into it. Received: '{path}'"
                 )
             if path.is_file():
                 _check_no_pickle(path)
@@ -188,9 +187,9 @@ def _check_no_pickle(path: pathlib.Path) -> None:
     suffix = path.suffix.lower()
     with open(path, "rb") as file:
         start = file.read(256)
-    # An array of Python objects is a pickle behind the header.
+    # An array of Python objects is stored as a pickle after the header.
     has_objects = start.startswith(_ARRAY_MAGIC) and b"'O'" in start.replace(b"|O", b"O")
-    # Protocols 2 and later begin so; names may lie.
+    # Pickles of protocol 2 and later start with these bytes, whatever the file is called.
     is_pickle = start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
     if suffix in _PICKLES or has_objects or is_pickle:
         raise ValueError(

@@ -10,13 +10,13 @@ from typing import Any
 LARGEST_INTEGER = 10**7
 # Numbers of an image or a feature map: 400 MB in float32.
 LARGEST_SHAPE = 10**8
-# Sizes up to this one are not looked for among the arrays: kernels, strides, images, groups.
+# Smaller sizes need not be dimensions of an array: kernels, strides, images, groups.
 LARGEST_UNCHECKED_SIZE = 1024
 MOST_OBJECTS = 10_000
 # Of images, feature maps and captions, not of weights.
 _SHAPE_KEY = re.compile(r"(\w+_)?(shape|size|height|width|length)")
 _KERNEL_KEYS = ("kernel_size",)
-# Of this package's decoder; each is a dimension of some array whatever its value.
+# Of this package's decoder. Each is a dimension of an array, however small.
 _DECODER_SIZES = ("vocabulary_size", "embedding_dim", "hidden_dim", "attention_dim")
 
 
@@ -24,9 +24,9 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What an image encoder is made of. Not here: layers that run stored code (`Lambda`,
-# `TorchModuleWrapper`, `JaxLayer`), that read files (`TFSMLayer`, `StringLookup`) or that
-# are new since this was written.
+# What an image encoder is made of. Left out: layers that run stored code (`Lambda`,
+# `TorchModuleWrapper`, `JaxLayer`) or read files (`TFSMLayer`, `StringLookup`), and layers of
+# later versions of Keras, until somebody has looked at them.
 LAYERS = _names(
     """
     Activation ActivityRegularization Add AlphaDropout Attention Average AveragePooling1D
@@ -78,8 +78,8 @@ _FAMILY = ("keras", "keras_hub", "keras_nlp", "keras_cv", "tensorflow", "keras_s
 _VALUES = frozenset({"__keras_tensor__", "__numpy__", "__tensor__", "__ellipsis__", "__slice__"})
 _NUMBER_DTYPE = re.compile(r"(bfloat|float|int|uint)\d+|bool")
 
-# A path or an address has no place in a description of layers: absolute, home, Windows,
-# parent, scheme. Equations such as "...a,ab->...b" must pass.
+# Layers need no paths or addresses: absolute, of the home folder, of Windows, of a parent
+# folder, with a scheme. Equations such as "...a,ab->...b" must pass.
 _PATH = re.compile(r"^[/~\\]|^[A-Za-z]:[\\/]|(^|[/\\])\.\.([/\\]|$)|://")
 _CONFIG_FILE = re.compile(r"[a-z_]+\.json")
 # Arguments by which a tokenizer would read a file that the preset chose.
@@ -91,7 +91,7 @@ def check_config(config: Any, path: pathlib.Path) -> None:
 
     Args:
         config: what the JSON file holds.
-        path: path of that file, for the message.
+        path: path of that file, for error messages.
 
     Raises:
         ValueError: for a class, function, path or size that does not belong there.
@@ -113,7 +113,7 @@ def check_sizes(
     Args:
         config: what a JSON file holds, after `check_config`.
         shapes: shapes of all arrays in the weights file.
-        path: path of the JSON file, for the message.
+        path: path of the JSON file, for error messages.
 
     Raises:
         ValueError: for a size or a number of layers beyond the weights file's.
@@ -158,10 +158,10 @@ def _check_value(value: Any, path: pathlib.Path, key: str = "") -> None:
             _check_value(item, path, name)
     elif isinstance(value, list):
         numbers = [abs(n) for n in value if isinstance(n, int) and n]
-        # Other lists, such as VGG's filters of each block, are not multiplied by anyone.
+        # Other lists, such as the filters of VGG's blocks, are not the shape of one array.
         is_shape = key.endswith(("shape", "size"))
         if is_shape and math.prod(numbers[:16]) > LARGEST_SHAPE:
-            raise _refusal("must not declare a shape beyond reason", path, value)
+            raise _refusal("must not declare so large a shape", path, value)
         for item in value:
             _check_value(item, path, key)
     elif isinstance(value, str):
@@ -170,9 +170,9 @@ def _check_value(value: Any, path: pathlib.Path, key: str = "") -> None:
         if key == "config_file" and not _CONFIG_FILE.fullmatch(value):
             raise _refusal("must not name a path or an address", path, value)
         if key in _FILE_ARGUMENTS:
-            raise _refusal("must not have its tokenizer read a file", path, value)
+            raise _refusal("must not make its tokenizer read a file", path, value)
     elif isinstance(value, int) and abs(value) > LARGEST_INTEGER and key != "seed":
-        raise _refusal("must not declare a size beyond reason", path, value)
+        raise _refusal("must not declare so large a size", path, value)
 
 
 def _check_class(config: dict, path: pathlib.Path) -> None:
@@ -214,10 +214,10 @@ def _is_known(name: str, module: str, registered: str | None) -> bool:
 
 
 def is_your_own(registered_name: str | None) -> bool:
-    """Whether a name is that of a class which the running program itself registered.
+    """Whether a name is that of a class that the running program itself has registered.
 
-    A captioner may hold layers of its user's. Their code is already imported: it is not
-    the preset that brings it.
+    A captioner may have layers of its user. Their code is imported already and does not come
+    from the preset.
 
     Args:
         registered_name: `"package>Class"`, as given to
@@ -232,7 +232,7 @@ def is_your_own(registered_name: str | None) -> bool:
 
 def _refusal(rule: str, path: pathlib.Path, received: Any) -> ValueError:
     return ValueError(
-        f"A preset {rule}. Do not load it if it is a stranger's; for layers of your own, import "
-        "the code that registers them first. "
+        f"A preset {rule}. Do not load it if you do not trust its source. "
+        "For layers of your own, import the code that registers them first. "
         f"Received: {str(received)[:200]!r} in '{path}'"
     )

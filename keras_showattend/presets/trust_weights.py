@@ -11,7 +11,7 @@ _OPAQUE_BYTES = (1, 2)
 
 
 def check_weights(path: pathlib.Path) -> list[tuple[int, ...]]:
-    """Refuses an HDF5 file that points at other files or unpacks to more than its size.
+    """Refuses an HDF5 file that refers to other files or unpacks to more than its size.
 
     Args:
         path: path of a `.weights.h5` file.
@@ -20,9 +20,9 @@ def check_weights(path: pathlib.Path) -> list[tuple[int, ...]]:
         The shapes of all its arrays.
 
     Raises:
-        ValueError: if the file is not HDF5; if it has a link to another file or another
-            place, a virtual or externally stored array, an array of anything but numbers,
-            or arrays that are together larger than the file.
+        ValueError: if the file is not HDF5; if it has a link, a virtual or externally
+            stored array, an array of anything but numbers, or arrays that are together
+            larger than the file.
     """
     if not h5py.is_hdf5(path):
         raise _refusal("must be an HDF5 file", path, "another format, or a damaged file")
@@ -50,7 +50,7 @@ def _check_groups(file: h5py.File, path: pathlib.Path) -> tuple[int, list[tuple[
             seen += 1
             if seen > _MOST_OBJECTS:
                 raise _refusal(f"must hold fewer than {_MOST_OBJECTS} objects", path, str(seen))
-            # Following a link to another file opens that file; ask what it is first.
+            # Following a link to another file would open that file.
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise _refusal("must not hold links", path, f"{group.name}/{name}")
             item = group[name]
@@ -77,7 +77,7 @@ def _check_array(item: h5py.Dataset, path: pathlib.Path) -> int:
         raise _refusal("must hold only numbers", path, f"{item.name} of {item.dtype}")
     if item.shape is None:
         return 0
-    # Not numpy's product, which wraps around.
+    # Python's integers, because NumPy's product overflows.
     total = size
     for length in item.shape:
         total *= length
@@ -86,6 +86,7 @@ def _check_array(item: h5py.Dataset, path: pathlib.Path) -> int:
 
 def _refusal(rule: str, path: pathlib.Path, received: str) -> ValueError:
     return ValueError(
-        f"A weights file {rule}. Download or save the preset again, and do not load a stranger's. "
+        f"A weights file {rule}. Download or save the preset again, and do not load it if "
+        "you do not trust its source. "
         f"Received: '{path}': {received}"
     )

@@ -164,7 +164,7 @@ def test_unavailable_then_available(pull, hub, published):
     [
         (401, "hf auth login"),
         (403, "settings/tokens"),
-        (429, "Wait some minutes"),
+        (429, "Wait a few minutes"),
         (500, "Try again later"),
         (503, "Try again later"),
     ],

@@ -152,11 +152,11 @@ def test_harmless_strings_pass(preset):
 
 def test_sizes_beyond_reason(preset):
     put_layer(preset, serialized("keras.layers", "Dense", {"units": 10**12}))
-    refuse(preset, "size beyond reason")
+    refuse(preset, "so large a size")
     put_layer(preset, serialized("keras.layers", "Dense", {"units": True, "seed": 2**31}))
     check_preset(preset)
     put_layer(preset, serialized("keras.layers", "InputLayer", {"batch_shape": [10**6, 10**6, 3]}))
-    refuse(preset, "shape beyond reason")
+    refuse(preset, "so large a shape")
 
 
 @pytest.mark.parametrize("name", ["config.json", "metadata.json", "evaluation.json"])
