@@ -45,6 +45,7 @@ _NAMES = {
     "engines": "engines",
     "evaluation": "evaluation",
     "explain": "explain",
+    "export": "export",
     "hub": "hub",
     "layers": "layers",
     "metrics": "metrics",

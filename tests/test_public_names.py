@@ -34,6 +34,7 @@ NAMES = {
         "engines",
         "evaluation",
         "explain",
+        "export",
         "hub",
         "layers",
         "metrics",
@@ -80,6 +81,7 @@ NAMES = {
         "fit_calibration",
         "load_calibration",
     ],
+    "export": ["FORMATS", "QUANTIZATIONS", "check_export", "export_captioner", "read_metadata"],
     "encoders": [
         "EncoderEntry",
         "create_encoder",

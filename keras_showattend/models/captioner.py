@@ -14,6 +14,7 @@ from keras_showattend.engines import KerasEncoder, OpenVinoEncoder, check_engine
 from keras_showattend.engines.openvino import MIN_SAMPLES
 from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.explain import Calibration, explain, load_calibration
+from keras_showattend.export import export_captioner
 from keras_showattend.models.backbone import ShowAttendBackbone, refuse_hdf5
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.presets import Provenance, preset_names, resolve_preset
@@ -682,18 +683,34 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         self.calibration = load_calibration(dir_path)
         self.provenance = Provenance.load(dir_path)
 
-    def export(self, *args: Any, **kwargs: Any) -> None:
-        """Refuses to export the search; the backbone can be exported.
+    def export(
+        self,
+        filepath: PathLike,
+        format: str = "onnx",
+        *,
+        quantization: str | None = None,
+        **search_options: Any,
+    ) -> None:
+        """Writes the whole captioner, its search included, for another runtime.
+
+        The file takes uint8[B, H, W, 3], RGB images of any size, and gives ranked token ids
+        with their probabilities and attention maps; `ExportedCaptioner` runs it.
+
+        Args:
+            filepath: path of the file. Its folder must exist.
+            format: `"onnx"`.
+            quantization: how weights are stored: None, in float32; `"float16"`, in half the
+                space; `"int8"`, in a quarter of it. Defaults to None.
+            **search_options: `num_beams`, `max_length`, `length_penalty` and
+                `no_repeat_ngram_size` of `generate`, fixed in the file.
 
         Raises:
-            NotImplementedError: always; says what can be exported.
+            ModuleNotFoundError: if a package is missing; says how to install it.
+            OSError: if the folder does not exist or has no room; an old file is as it was.
+            ValueError: for an unknown format, options out of range, or on another backend
+                than TensorFlow.
         """
-        raise NotImplementedError(
-            "The search for captions cannot be exported. Export the network, from images and "
-            "`token_ids` to `logits`, with `captioner.backbone.export(filepath)`, or the image "
-            "encoder with `captioner.backbone.image_encoder.features.export(filepath)`. "
-            f"Received: {args}, {kwargs}"
-        )
+        export_captioner(self, filepath, format, quantization=quantization, **search_options)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> Any:
         """Publishes the captioner on the Hugging Face Hub.

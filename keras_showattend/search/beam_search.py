@@ -53,22 +53,27 @@ def beam_search(
 
     Returns:
         Dict, best beam first: `token_ids` int32[B, K, T], `log_probabilities`
-        float32[B, K] and `scores` float32[B, K]. Where fewer than K captions exist, the
-        surplus beams have a log-probability below -1e8.
+        float32[B, K], `scores` float32[B, K], `word_log_probabilities` float32[B, K, T], 0
+        behind the end token, and `states`, the list of float[B, K, N] behind the last step.
+        Where fewer than K captions exist, the surplus beams have a log-probability below
+        -1e8.
     """
     ids = ops.arange(vocabulary_size)
     forbidden = penalize({*forbidden_ids, pad_id, start_id}, vocabulary_size)
     frozen = ops.where(ops.equal(ids, pad_id), 0.0, IMPOSSIBLE)
 
-    grid = (batch_size, num_beams)
+    # One row for each beam, R = B * K.
+    row = ops.arange(batch_size * num_beams)
+    first_row = row - row % num_beams
     # All beams start alike. Only the first may continue, or the K best would be copies.
-    log_probs = ops.where(ops.equal(ops.arange(num_beams), 0), 0.0, IMPOSSIBLE)
-    log_probs = ops.broadcast_to(ops.cast(log_probs, "float32"), grid)
-    tokens = ops.full((batch_size, num_beams, max_length), pad_id, dtype="int32")
-    last = ops.full(grid, start_id, dtype="int32")
-    finished = ops.zeros(grid, dtype="bool")
-    lengths = ops.zeros(grid, dtype="int32")
-    first_row = ops.expand_dims(ops.arange(batch_size) * num_beams, axis=1)
+    log_probs = ops.where(ops.equal(row, first_row), 0.0, IMPOSSIBLE)
+    log_probs = ops.cast(log_probs, "float32")
+    tokens = ops.full((batch_size * num_beams, max_length), pad_id, dtype="int32")
+    # The log-probability of each caption up to each of its tokens.
+    sums = ops.zeros((batch_size * num_beams, max_length), "float32")
+    last = ops.full((batch_size * num_beams,), start_id, dtype="int32")
+    finished = ops.zeros((batch_size * num_beams,), dtype="bool")
+    lengths = ops.zeros((batch_size * num_beams,), dtype="int32")
 
     def advance(
         time: Tensor,
@@ -78,44 +83,53 @@ def beam_search(
         finished: Tensor,
         lengths: Tensor,
         states: list[Tensor],
+        sums: Tensor,
     ) -> tuple[Any, ...]:
-        logits, states = step(ops.reshape(last, (-1,)), states)
+        logits, states = step(last, states)
         words = ops.log_softmax(ops.cast(logits, "float32"), axis=-1) + forbidden
         if no_repeat_ngram_size:
-            rows = ops.reshape(tokens, (-1, max_length))
-            words = words + penalize_repetition(rows, time, no_repeat_ngram_size, vocabulary_size)
-        words = ops.reshape(words, (-1, num_beams, vocabulary_size))
+            words = words + penalize_repetition(tokens, time, no_repeat_ngram_size, vocabulary_size)
         words = ops.where(ops.expand_dims(finished, -1), frozen, words)
-        total = ops.reshape(
-            ops.expand_dims(log_probs, -1) + words, (-1, num_beams * vocabulary_size)
-        )
-        log_probs, choice = ops.top_k(total, num_beams)
+        total = ops.expand_dims(log_probs, -1) + words
+        total = ops.reshape(total, (-1, num_beams * vocabulary_size))
+        log_probs, choice = (ops.reshape(best, (-1,)) for best in ops.top_k(total, num_beams))
         choice = ops.cast(choice, "int32")
-        parent, last = choice // vocabulary_size, choice % vocabulary_size
+        parent = ops.cast(first_row, "int32") + choice // vocabulary_size
+        last = choice % vocabulary_size
 
-        rows = ops.reshape(ops.cast(first_row, "int32") + parent, (-1,))
-        states = [ops.take(state, rows, axis=0) for state in states]
-        finished = ops.take_along_axis(finished, parent, axis=1)
-        lengths = ops.take_along_axis(lengths, parent, axis=1)
+        tokens, sums, finished, lengths, *states = (
+            ops.take(rows, parent, axis=0) for rows in (tokens, sums, finished, lengths, *states)
+        )
         lengths = lengths + ops.cast(ops.logical_not(finished), "int32")
-        tokens = ops.take_along_axis(tokens, ops.expand_dims(parent, -1), axis=1)
-        tokens = ops.slice_update(tokens, (0, 0, time), ops.expand_dims(last, -1))
+        # Compared, because `slice_update` is an operation of XLA, which nothing exports.
+        is_now = ops.equal(ops.arange(max_length), time)
+        tokens = ops.where(is_now, ops.expand_dims(last, -1), tokens)
+        sums = ops.where(is_now, ops.expand_dims(log_probs, -1), sums)
         finished = ops.logical_or(finished, ops.equal(last, end_id))
-        return time + 1, tokens, last, log_probs, finished, lengths, states
+        return time + 1, tokens, last, log_probs, finished, lengths, states, sums
 
-    _, tokens, _, log_probs, _, lengths, _ = ops.while_loop(
+    start = ops.convert_to_tensor(0, "int32")
+    _, tokens, _, log_probs, _, lengths, states, sums = ops.while_loop(
         unfinished,
         advance,
-        (ops.convert_to_tensor(0, "int32"), tokens, last, log_probs, finished, lengths, states),
+        (start, tokens, last, log_probs, finished, lengths, states, sums),
         maximum_iterations=max_length,
     )
     scores = log_probs / ops.power(ops.cast(ops.maximum(lengths, 1), "float32"), length_penalty)
-    scores, order = ops.top_k(scores, num_beams)
-    order = ops.cast(order, "int32")
+    scores, order = ops.top_k(ops.reshape(scores, (-1, num_beams)), num_beams)
+    order = ops.reshape(ops.cast(order, "int32"), (-1,)) + ops.cast(first_row, "int32")
+
+    def ranked(rows: Tensor) -> Tensor:
+        return ops.reshape(ops.take(rows, order, axis=0), (-1, num_beams, *rows.shape[1:]))
+
+    words = sums - ops.pad(sums[:, :-1], ((0, 0), (1, 0)))
+    is_word = ops.arange(max_length) < ops.expand_dims(lengths, -1)
     return {
-        "token_ids": ops.take_along_axis(tokens, ops.expand_dims(order, -1), axis=1),
-        "log_probabilities": ops.take_along_axis(log_probs, order, axis=1),
+        "token_ids": ranked(tokens),
+        "log_probabilities": ranked(log_probs),
         "scores": scores,
+        "word_log_probabilities": ranked(ops.where(is_word, words, 0.0)),
+        "states": [ranked(state) for state in states],
     }
 
 
@@ -127,12 +141,13 @@ def unfinished(
     finished: Tensor,
     lengths: Tensor,
     states: list[Tensor],
+    *others: Tensor,
 ) -> Tensor:
     """Returns whether any caption still goes on, bool scalar: what the loops of a search ask.
 
     Args:
         time: int32 scalar. Number of tokens that each caption has.
-        tokens, last, log_probs, finished, lengths, states: what a step hands to the next;
-            `finished` is bool, of any shape.
+        tokens, last, log_probs, finished, lengths, states, *others: what a step hands to the
+            next; `finished` is bool, of any shape.
     """
     return ops.logical_not(ops.all(finished))

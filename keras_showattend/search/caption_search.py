@@ -26,6 +26,8 @@ class CaptionSearch(keras.Model):
             drawn for each image.
         length_penalty, no_repeat_ngram_size: see `beam_search`.
         sampler: a `keras_hub.samplers.Sampler`, or None for beam search.
+        with_attention: bool. Whether a beam search keeps where each word looked. Defaults
+            to False.
 
     Call arguments:
         inputs: dict; see `ShowAttendBackbone.annotate`. `length_penalty` float32 scalar
@@ -33,7 +35,9 @@ class CaptionSearch(keras.Model):
 
     Returns:
         Dict of `token_ids` int32[B, K, T], `log_probabilities` float32[B, K] and
-        `scores` float32[B, K]; beams best first, drawn captions as they came.
+        `scores` float32[B, K]; beams best first, drawn captions as they came. A beam search
+        adds `word_log_probabilities` float32[B, K, T] and, `with_attention`,
+        `attention_weights` float32[B, K, T, L]; both are 0 behind the end token.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class CaptionSearch(keras.Model):
         length_penalty: float = 0.0,
         no_repeat_ngram_size: int = 0,
         sampler: Any = None,
+        with_attention: bool = False,
     ) -> None:
         # The backbone's layers compute in their own dtypes; scores are float32.
         super().__init__(name="caption_search", dtype="float32")
@@ -55,6 +60,7 @@ class CaptionSearch(keras.Model):
         self.length_penalty = length_penalty
         self.no_repeat_ngram_size = no_repeat_ngram_size
         self.sampler = sampler
+        self.with_attention = with_attention
         # Keras hands the random state of a sampler through compiled calls only if it
         # finds it among the model's variables.
         self.sampler_variables = list(sampler.variables) if sampler is not None else []
@@ -85,7 +91,9 @@ class CaptionSearch(keras.Model):
             "no_repeat_ngram_size": self.no_repeat_ngram_size,
         }
         if self.sampler is None:
-            return beam_search(
+            if self.with_attention:
+                step, states = self._recording(memory, states)
+            outputs = beam_search(
                 step,
                 states,
                 num_rows // self.num_beams,
@@ -93,6 +101,10 @@ class CaptionSearch(keras.Model):
                 length_penalty=length_penalty,
                 **settings,
             )
+            states = outputs.pop("states")
+            if self.with_attention:
+                outputs["attention_weights"] = self._attention(outputs["token_ids"], states[-1])
+            return outputs
         tokens, log_probs, lengths = sample_captions(
             step, states, num_rows, self.sampler, model=self.backbone, **settings
         )
@@ -107,3 +119,28 @@ class CaptionSearch(keras.Model):
 
     def _per_caption(self, tensor: Tensor) -> Tensor:
         return ops.repeat(tensor, self.num_beams, axis=0) if self.num_beams > 1 else tensor
+
+    def _recording(self, memory: Any, states: list[Tensor]) -> tuple[Any, list[Tensor]]:
+        """Returns a step and states with a clock and all attention weights among the states.
+
+        The search hands the states of a beam on to the beams that continue it.
+        """
+        num_rows = ops.shape(states[0])[0]
+        num_locations = memory["annotations"].shape[1]
+        clock = ops.zeros((num_rows,), "int32")
+        record = ops.zeros((num_rows, self.max_length, num_locations), "float32")
+        times = ops.arange(self.max_length)
+
+        def step(token_ids: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            *states, clock, record = states
+            logits, weights, states = self.backbone.step(token_ids, states, memory)
+            is_now = ops.equal(times, ops.expand_dims(clock, -1))
+            weights = ops.expand_dims(ops.cast(weights, "float32"), 1)
+            record = ops.where(ops.expand_dims(is_now, -1), weights, record)
+            return logits, [*states, clock + 1, record]
+
+        return step, [*states, clock, record]
+
+    def _attention(self, token_ids: Tensor, record: Tensor) -> Tensor:
+        is_word = ops.expand_dims(ops.not_equal(token_ids, self.pad_id), -1)
+        return ops.where(is_word, record, 0.0)

@@ -292,13 +292,6 @@ def test_quantized(tiny_captioner, tmp_path, pictures, mode):
     check_same_beams(all_beams(loaded, pictures), beams)
 
 
-def test_export_names_what_can_be_exported(tiny_captioner, tmp_path):
-    captioner = tiny_captioner()
-    with pytest.raises(NotImplementedError, match=r"`captioner\.backbone\.export\(filepath\)`"):
-        captioner.export(tmp_path / "exported")
-    assert os.listdir(tmp_path) == []
-
-
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
 def test_the_backbone_can_be_exported(captioner, tmp_path):
     import tensorflow as tf

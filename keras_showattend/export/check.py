@@ -1,0 +1,48 @@
+"""What can be exported where, checked without importing Keras, which takes seconds."""
+
+import importlib.util
+import os
+import pathlib
+
+from keras_showattend._install import install_advice
+from keras_showattend._typing import PathLike
+
+# Each format: the extra that brings what writes it, and the modules it consists of.
+FORMATS = {"onnx": ("onnx", ("onnx", "onnxruntime", "tf2onnx"))}
+QUANTIZATIONS = (None, "float16", "int8")
+
+
+def check_export(path: PathLike, format: str = "onnx", quantization: str | None = None) -> None:
+    """Refuses an export that cannot succeed, before a captioner is loaded.
+
+    Args:
+        path, format, quantization: see `ImageCaptioner.export`.
+
+    Raises:
+        FileNotFoundError: if the folder of `path` does not exist.
+        IsADirectoryError: if `path` is a folder.
+        ModuleNotFoundError: if a package is missing; says how to install it.
+        ValueError: for an unknown `format` or `quantization`.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"`format` must be one of {sorted(FORMATS)}. Received: format={format!r}")
+    if quantization not in QUANTIZATIONS:
+        raise ValueError(
+            f"`quantization` must be one of {QUANTIZATIONS}. Received: {quantization=}"
+        )
+    target = pathlib.Path(path)
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder of the file must exist: make it first. Received: '{os.fspath(path)}'"
+        )
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"The path must name a file, such as 'captioner.onnx'. Received: '{os.fspath(path)}'"
+        )
+    extra, modules = FORMATS[format]
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"The format {format!r} needs more packages. Install them: {install_advice(extra)}. "
+            f"Received: no module named {missing[0]!r}"
+        )

@@ -1,0 +1,26 @@
+"""Writes a captioner in a format of another runtime."""
+
+from typing import Any
+
+from keras_showattend._typing import PathLike
+from keras_showattend.export.check import check_export
+from keras_showattend.export.onnx_file import write_onnx
+
+
+def export_captioner(
+    captioner: Any,
+    path: PathLike,
+    format: str = "onnx",
+    *,
+    quantization: str | None = None,
+    **search_options: Any,
+) -> None:
+    """Exports a captioner; see `ImageCaptioner.export`."""
+    check_export(path, format, quantization)
+    options, sampler = captioner.search_options(**search_options).resolve(captioner.sampler)
+    if sampler is not None:
+        raise ValueError(
+            "A search is exported, and this captioner draws its captions: pass `num_beams`, 1 "
+            f"for greedy search. Received: sampler={type(sampler).__name__}"
+        )
+    write_onnx(captioner, path, options, quantization)
