@@ -41,6 +41,7 @@ _NAMES = {
     "average_captioners": "models",
     "create_captioner": "models",
     "data": "data",
+    "demo": "demo",
     "encoders": "encoders",
     "engines": "engines",
     "evaluation": "evaluation",

@@ -30,6 +30,7 @@ NAMES = {
         "average_captioners",
         "create_captioner",
         "data",
+        "demo",
         "encoders",
         "engines",
         "evaluation",
@@ -62,6 +63,7 @@ NAMES = {
         "read_flickr8k",
         "read_records",
     ],
+    "demo": ["check_gradio", "create_demo", "launch_demo", "write_space"],
     "engines": ["KerasEncoder", "OpenVinoEncoder", "check_engine"],
     "evaluation": [
         "attention_deletion",
@@ -91,7 +93,7 @@ NAMES = {
         "register_encoder",
         "vgg_encoder",
     ],
-    "hub": ["HubError", "download_preset", "model_card", "push_to_hub"],
+    "hub": ["HubError", "download_preset", "model_card", "push_space", "push_to_hub"],
     "layers": ["AdditiveAttention", "CaptionDecoder", "CaptionDecoderCell", "ImageEncoder"],
     "metrics": [
         "METRICS",

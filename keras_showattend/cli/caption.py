@@ -28,6 +28,7 @@ from keras_showattend.cli.caption_inputs import check_inputs, describe_left_out,
 from keras_showattend.cli.caption_ray import add_ray_options, caption_with_ray, check_ray_options
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
 from keras_showattend.cli.captioners import (
+    FOR_ENSEMBLE,
     add_preset_option,
     digest_of,
     display_name,
@@ -92,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--progress", action="store_true", help="show progress even where stderr is no terminal"
     )
     model = parser.add_argument_group("model and search")
-    add_preset_option(model, several=True)
+    add_preset_option(model, several=FOR_ENSEMBLE)
     model.add_argument(
         "--dtype",
         choices=DTYPES,

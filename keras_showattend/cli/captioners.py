@@ -22,16 +22,19 @@ from keras_showattend.presets.files import (
 DEFAULT_PRESET = "vgg16_gru_flickr8k"
 
 
-def add_preset_option(parser: argparse._ActionsContainer, several: bool = False) -> None:
+FOR_ENSEMBLE = "repeat it for an ensemble, which chooses each word together"
+
+
+def add_preset_option(parser: argparse._ActionsContainer, several: str = "") -> None:
     """Adds `--preset`.
 
     Args:
         parser: an `argparse` parser or group.
-        several: whether it may be repeated; `preset_names` then gives its values.
+        several: what repeating it means, if it may be; `preset_names` then gives its values.
     """
     text = f"bundled name, folder or handle such as hf://user/name (default: {DEFAULT_PRESET})"
     if several:
-        text += "; repeat it for an ensemble, which chooses each word together"
+        text += f"; {several}"
         parser.add_argument("--preset", action="append", metavar="NAME|FOLDER", help=text)
     else:
         parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FOLDER", help=text)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from keras_showattend.cli.captioners import (
+    FOR_ENSEMBLE,
     add_preset_option,
     display_name,
     load_captioner,
@@ -23,7 +24,7 @@ from keras_showattend.cli.train_data import FORMATS, find_captions, read_caption
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    add_preset_option(parser, several=True)
+    add_preset_option(parser, several=FOR_ENSEMBLE)
     parser.add_argument("--data", required=True, help="captions file or its folder")
     parser.add_argument("--format", choices=FORMATS, help="of the data (default: found out)")
     parser.add_argument("--encoding", help="of the data (default: UTF-8)")

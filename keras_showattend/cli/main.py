@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "score a captioner, with confidence intervals and warnings",
     "average": "average the weights of captioners fine-tuned from the same one",
     "explain": "show where each word of a caption looked",
+    "demo": "caption images of visitors on a page of this machine",
     "presets": "list the captioners that can be loaded by name",
     "push": "publish a captioner on the Hugging Face Hub",
 }

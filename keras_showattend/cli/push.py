@@ -1,4 +1,4 @@
-"""`keras-showattend push`: publishes a captioner on the Hugging Face Hub."""
+"""`keras-showattend push`: publishes a captioner, or a Space, on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import argparse
 
 from keras_showattend import hub
 from keras_showattend._text import printable
+from keras_showattend.hub.space import space_sdk
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    parser.add_argument("preset", metavar="PRESET", help="folder, name or handle of the preset")
+    parser.add_argument(
+        "preset",
+        metavar="PRESET",
+        help="folder, name or handle of the preset; or the folder of a Space, as `demo --space` "
+        "writes it",
+    )
     parser.add_argument(
         "repo_id", metavar="USER/NAME", help="repository, created if it does not exist"
     )
@@ -33,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Publishes, and prints the address; the token comes from `hf auth login` or HF_TOKEN."""
+    if space_sdk(args.preset):
+        print(printable(_push_space(args)))
+        return 0
     answer = hub.push_to_hub(
         args.preset,
         args.repo_id,
@@ -45,3 +54,13 @@ def run(args: argparse.Namespace) -> int:
     )
     print(printable(answer, keep="\n"))
     return 0
+
+
+def _push_space(args: argparse.Namespace) -> str:
+    for option in ("dry_run", "revision", "evaluation", "license"):
+        if getattr(args, option):
+            raise ValueError(
+                f"`--{option.replace('_', '-')}` is for presets: leave it out. Received: the Space "
+                f"'{args.preset}'"
+            )
+    return hub.push_space(args.preset, args.repo_id, private=args.private, message=args.message)

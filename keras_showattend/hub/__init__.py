@@ -1,6 +1,7 @@
 """Presets to and from the Hugging Face Hub.
 
-`push_to_hub` publishes, `download_preset` fetches, `model_card` describes. Nothing here
+`push_to_hub` publishes, `download_preset` fetches, `model_card` describes; `push_space` publishes a
+demo or a browser page. Nothing here
 imports Keras.
 """
 
@@ -10,6 +11,7 @@ _NAMES = {
     "HubError": "errors",
     "download_preset": "pull",
     "model_card": "card",
+    "push_space": "space",
     "push_to_hub": "push",
 }
 __all__ = list(_NAMES)
