@@ -60,6 +60,7 @@ _NAMES = {
     "read_flickr8k": "data",
     "search": "search",
     "training": "training",
+    "web": "web",
 }
 __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import tempfile
 import uuid
 from collections.abc import Iterator
 
@@ -44,3 +45,37 @@ def write_text(path: PathLike, text: str) -> None:
     """Writes a text file in UTF-8; see `replacing`."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def check_new_folder(path: PathLike) -> None:
+    """Raises `ValueError` unless there is nothing at `path` but an empty folder."""
+    target = pathlib.Path(path)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise ValueError(f"The folder must be new or empty: name another. Received: '{target}'")
+
+
+@contextlib.contextmanager
+def new_folder(path: PathLike) -> Iterator[pathlib.Path]:
+    """Gives a folder to write to, which becomes `path` when all is written.
+
+    After an error nothing is left.
+
+    Args:
+        path: path of a folder that does not exist or is empty. Its parent is made if need be.
+
+    Yields:
+        Path of the folder to write to.
+
+    Raises:
+        ValueError: if there is something at `path`.
+    """
+    target = pathlib.Path(path)
+    check_new_folder(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as scratch:
+        folder = pathlib.Path(scratch, target.name)
+        folder.mkdir()
+        yield folder
+        if target.exists():
+            target.rmdir()
+        folder.rename(target)

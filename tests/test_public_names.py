@@ -49,6 +49,7 @@ NAMES = {
         "recipes",
         "search",
         "training",
+        "web",
     ],
     "data": [
         "CaptionDataset",
@@ -176,6 +177,7 @@ NAMES = {
         "distillation_loss",
         "doubly_stochastic_penalty",
     ],
+    "web": ["write_site"],
 }
 
 

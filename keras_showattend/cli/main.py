@@ -30,6 +30,7 @@ COMMANDS = {
     "average": "average the weights of captioners fine-tuned from the same one",
     "explain": "show where each word of a caption looked",
     "demo": "caption images of visitors on a page of this machine",
+    "web": "write a page that captions images in the visitor's browser",
     "presets": "list the captioners that can be loaded by name",
     "push": "publish a captioner on the Hugging Face Hub",
 }

@@ -58,14 +58,6 @@ def create_demo(captioners: Mapping[str, Any]) -> Any:
         raise ValueError(f"The demo needs a captioner or more. Received: {captioners=}")
     import gradio
 
-    class UploadedImage(gradio.Image):
-        """Hands over the file as it was sent, so that this package reads it."""
-
-        is_template = True
-
-        def preprocess(self, payload: Any) -> Any:
-            return None if payload is None else payload.path
-
     def answer(
         paths: Sequence[str | None], beams: Sequence[int], names: Sequence[str]
     ) -> list[list[str]]:
@@ -79,9 +71,11 @@ def create_demo(captioners: Mapping[str, Any]) -> Any:
         gradio.Markdown(f"# {TITLE}\n\n{ADVICE}")
         with gradio.Row():
             with gradio.Column(scale=2, min_width=300):
-                image = UploadedImage(
+                image: Any = gradio.Image(
                     label="Image", sources=["upload", "webcam", "clipboard"], height=320
                 )
+                # The file comes as it was sent, so that this package reads it.
+                image.preprocess = _path_of
                 with gradio.Accordion("Search", open=len(names) > 1):
                     num_beams = gradio.Slider(
                         1, MAX_BEAMS, value=5, step=1, label="Beams (1 is greedy search)"
@@ -106,6 +100,10 @@ def create_demo(captioners: Mapping[str, Any]) -> Any:
             api_name="caption",
         )
     return demo
+
+
+def _path_of(upload: Any) -> str | None:
+    return None if upload is None else upload.path
 
 
 def caption_batch(

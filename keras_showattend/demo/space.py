@@ -6,7 +6,7 @@ import importlib.metadata
 import pathlib
 import shutil
 
-from keras_showattend._files import write_text
+from keras_showattend._files import new_folder, write_text
 from keras_showattend._install import ON_INDEX
 from keras_showattend._templates import render
 from keras_showattend._typing import PathLike
@@ -35,34 +35,30 @@ def write_space(folder: PathLike, preset: PathLike, name: str) -> None:
         ValueError: if the folder holds something, or for an unknown preset.
     """
     check_gradio()
-    target = pathlib.Path(folder)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ValueError(
-            f"A Space is written into a new or empty folder: name another. Received: '{target}'"
-        )
     source = pathlib.Path(resolve_preset(preset))
-    for file in preset_files(source):
-        copy = target / "preset" / file
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / file, copy)
-    if ON_INDEX:
-        requirements = [f"{DISTRIBUTION}[{EXTRA}]"]
-    else:
-        requirements = _own_requirements()
-        ignored = shutil.ignore_patterns("__pycache__", "bundled_presets")
-        shutil.copytree(PACKAGE, target / PACKAGE.name, ignore=ignored)
-    write_text(target / "requirements.txt", "\n".join(requirements) + "\n")
-    write_text(target / "app.py", render("keras_showattend", "demo/space_app.py.j2", name=name))
-    license = Provenance.read(source).license
-    write_space_card(
-        target,
-        render("keras_showattend", "demo/space_card.md.j2", name=name, license=license),
-        title=TITLE,
-        sdk="gradio",
-        sdk_version=importlib.metadata.version("gradio"),
-        python_version="3.11",
-        app_file="app.py",
-    )
+    with new_folder(folder) as target:
+        for file in preset_files(source):
+            copy = target / "preset" / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / file, copy)
+        if ON_INDEX:
+            requirements = [f"{DISTRIBUTION}[{EXTRA}]"]
+        else:
+            requirements = _own_requirements()
+            ignored = shutil.ignore_patterns("__pycache__", "bundled_presets")
+            shutil.copytree(PACKAGE, target / PACKAGE.name, ignore=ignored)
+        write_text(target / "requirements.txt", "\n".join(requirements) + "\n")
+        write_text(target / "app.py", render("keras_showattend", "demo/space_app.py.j2", name=name))
+        license = Provenance.read(source).license
+        write_space_card(
+            target,
+            render("keras_showattend", "demo/space_card.md.j2", name=name, license=license),
+            title=TITLE,
+            sdk="gradio",
+            sdk_version=importlib.metadata.version("gradio"),
+            python_version="3.11",
+            app_file="app.py",
+        )
 
 
 def _own_requirements() -> list[str]:

@@ -6,7 +6,6 @@ import sys
 import threading
 
 import pytest
-from cli_pictures import save_picture
 from explain_fixtures import make_tiny_captioner, tiny_picture
 from hub_driver import read_folder
 from PIL import Image
@@ -173,7 +172,7 @@ def test_a_space_runs_by_itself(preset, tmp_path, captioner):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == captioner.generate(EXAMPLE_IMAGES[0])
-    with pytest.raises(ValueError, match="new or empty folder"):
+    with pytest.raises(ValueError, match="must be new or empty"):
         write_space(folder, preset, NAME)
 
 
