@@ -21,7 +21,7 @@ MODEL = "captioner.onnx"
 RUNTIME = "runtime/ort-wasm-simd-threaded.wasm.gz.bin"
 EXAMPLES = "examples"
 TITLE = "Captions on your own device"
-# Beside the page's own files; of the static host, not of the page.
+# For the Hub; no visitor downloads it.
 CARD = "README.md"
 
 
@@ -79,7 +79,7 @@ def write_site(model: PathLike, folder: PathLike, name: str) -> int:
             sdk="static",
             app_file="index.html",
         )
-        return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+        return sum((target / file).stat().st_size for file in _files(target) if file != CARD)
 
 
 def _files(folder: pathlib.Path) -> list[str]:
