@@ -1,7 +1,6 @@
 """Folders that are Spaces of the Hugging Face Hub: their README.md, and publishing them."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import huggingface_hub
@@ -96,7 +95,7 @@ def push_space(
     return str(url)
 
 
-def space_files(folder: pathlib.Path) -> Sequence[str]:
+def space_files(folder: pathlib.Path) -> list[str]:
     """Names of all files of a folder, without caches of Python and hidden files."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
