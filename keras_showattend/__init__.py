@@ -34,6 +34,7 @@ _NAMES = {
     "CaptionerEnsemble": "models",
     "DatasetError": "data",
     "Distillation": "training",
+    "ExportedCaptioner": "export",
     "ImageCaptioner": "models",
     "ImageCaptionerPreprocessor": "preprocessing",
     "ImageError": "preprocessing.images",

@@ -23,6 +23,7 @@ NAMES = {
         "CaptionerEnsemble",
         "DatasetError",
         "Distillation",
+        "ExportedCaptioner",
         "ImageCaptioner",
         "ImageCaptionerPreprocessor",
         "ImageError",
@@ -84,7 +85,14 @@ NAMES = {
         "fit_calibration",
         "load_calibration",
     ],
-    "export": ["FORMATS", "QUANTIZATIONS", "check_export", "export_captioner", "read_metadata"],
+    "export": [
+        "ExportedCaptioner",
+        "FORMATS",
+        "QUANTIZATIONS",
+        "check_export",
+        "export_captioner",
+        "read_metadata",
+    ],
     "encoders": [
         "EncoderEntry",
         "create_encoder",

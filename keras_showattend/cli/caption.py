@@ -41,7 +41,7 @@ from keras_showattend.cli.console import as_message, fraction, positive_int, say
 from keras_showattend.cli.image_options import add_size_limit
 from keras_showattend.cli.row_formats import Csv, JsonLines, Row, RowFormat, text_line
 from keras_showattend.cli.search_options import add_search_options, search_options
-from keras_showattend.engines.check import check_engine
+from keras_showattend.engines.check import ENGINES, check_engine
 from keras_showattend.presets.files import CALIBRATION_FILE
 
 BATCH_SIZE = 16
@@ -103,10 +103,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--engine",
-        choices=("keras", "openvino"),
+        choices=ENGINES,
         default="keras",
         help="openvino encodes images in 8-bit integers, for folders of hundreds and more: "
-        f"{install_command('openvino')} (default: %(default)s)",
+        f"{install_command('openvino')}; onnxruntime gives the captions of keras: "
+        f"{install_command('onnx')} (default: %(default)s)",
     )
     add_search_options(model)
     model.add_argument(
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         captioner.preprocessor.image_converter.accept_truncated = args.accept_truncated
         if len(folders) == 1:
             # All images are shown, so that a resumed run captions as one that was not stopped.
-            samples = () if args.engine == "keras" else _samples(captioner, images)
+            samples = () if args.engine != "openvino" else _samples(captioner, images)
             captioner.use_engine(args.engine, samples, dtype=DTYPES[args.dtype])
         rows = RowMaker(
             preset,

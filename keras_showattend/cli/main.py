@@ -31,6 +31,7 @@ COMMANDS = {
     "explain": "show where each word of a caption looked",
     "demo": "caption images of visitors on a page of this machine",
     "web": "write a page that captions images in the visitor's browser",
+    "export": "write a captioner as one file for other runtimes",
     "presets": "list the captioners that can be loaded by name",
     "push": "publish a captioner on the Hugging Face Hub",
 }

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras_hub
 
-from keras_showattend.search.generation import CaptionHypothesis, Generation
+from keras_showattend.search.generation import Generation
+from keras_showattend.search.hypothesis import CaptionHypothesis
 
 
 def compare_searches(

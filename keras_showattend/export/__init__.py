@@ -3,6 +3,7 @@
 from keras_showattend._lazy import lazy_names
 
 _NAMES = {
+    "ExportedCaptioner": "exported_captioner",
     "FORMATS": "check",
     "QUANTIZATIONS": "check",
     "check_export": "check",

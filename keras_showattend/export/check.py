@@ -10,9 +10,26 @@ from keras_showattend._typing import PathLike
 # Each format: the extra that brings what writes it, and the modules it consists of.
 FORMATS = {"onnx": ("onnx", ("onnx", "onnxruntime", "tf2onnx"))}
 QUANTIZATIONS = (None, "float16", "int8")
+# What the names of files end in.
+_SUFFIXES = {".onnx": "onnx"}
 
 
-def check_export(path: PathLike, format: str = "onnx", quantization: str | None = None) -> None:
+def format_of(path: PathLike) -> str:
+    """Returns the format that the name of a file stands for.
+
+    Raises:
+        ValueError: if it ends in nothing that is known.
+    """
+    suffix = pathlib.Path(path).suffix
+    if suffix not in _SUFFIXES:
+        raise ValueError(
+            f"The name of the file tells the format, by one of {list(_SUFFIXES)}: end it so, or "
+            f"pass `format`, `--format`. Received: '{os.fspath(path)}'"
+        )
+    return _SUFFIXES[suffix]
+
+
+def check_export(path: PathLike, format: str, quantization: str | None = None) -> None:
     """Refuses an export that cannot succeed, before a captioner is loaded.
 
     Args:

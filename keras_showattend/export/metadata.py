@@ -30,6 +30,8 @@ def captioner_metadata(
     tokenizer = captioner.preprocessor.tokenizer
     converter = captioner.preprocessor.image_converter
     origin, calibration = captioner.provenance, captioner.calibration
+    search = dataclasses.asdict(options)
+    del search["cautious"]
     return {
         "format_version": FORMAT_VERSION,
         "package_version": keras_showattend.__version__,
@@ -46,7 +48,7 @@ def captioner_metadata(
         "grid": list(captioner.backbone.grid_shape),
         "image_size": list(converter.image_size),
         "crop_to_aspect_ratio": converter.crop_to_aspect_ratio,
-        "search": dataclasses.asdict(options),
+        "search": search,
         "quantization": quantization,
         "calibration": None
         if calibration is None

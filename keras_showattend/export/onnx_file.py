@@ -1,12 +1,7 @@
 """A captioner as one ONNX file."""
 
-import contextlib
 import json
-import logging
-import os
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras_showattend
@@ -15,17 +10,12 @@ from keras_showattend._typing import PathLike
 from keras_showattend.export.graph import caption_function
 from keras_showattend.export.layout import KEY, OUTPUTS
 from keras_showattend.export.metadata import captioner_metadata
-from keras_showattend.export.onnx_passes import (
-    all_graphs,
-    hoist_invariants,
-    hoist_weights,
-    sum_repeated_indices,
-)
+from keras_showattend.export.onnx_conversion import optimized, to_onnx
+from keras_showattend.export.onnx_passes import hoist_weights
 from keras_showattend.export.onnx_weights import store_weights
 from keras_showattend.search import SearchOptions
 
-# The first with antialiased resizing; ONNX Runtime for browsers runs it.
-OPSET = 18
+# What ONNX Runtime for browsers reads.
 IR_VERSION = 8
 # Fits any image to the encoder as `load_image` does: squashed, or its central window cut out.
 # Whole pixels go in, because runtimes then round as Pillow does.
@@ -79,7 +69,9 @@ def write_onnx(
     import onnx
 
     metadata = captioner_metadata(captioner, options, quantization)
-    model = _optimized(_with_resizing(_converted(captioner, options), metadata))
+    size = captioner.preprocessor.image_converter.image_size
+    model = to_onnx(caption_function(captioner, options), pixels=("uint8", (None, *size, 3)))
+    model = optimized(_with_resizing(model, metadata))
     hoist_weights(model.graph)
     if quantization is not None:
         store_weights(model.graph, quantization)
@@ -87,45 +79,6 @@ def write_onnx(
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as partial:
         onnx.save(model, partial)
-
-
-def _converted(captioner: Any, options: SearchOptions) -> Any:
-    """Converts the network and the search, from pixels of the encoder's size."""
-    import tensorflow as tf
-    import tf2onnx
-
-    size = captioner.preprocessor.image_converter.image_size
-    signature = [tf.TensorSpec((None, *size, 3), tf.uint8, name="pixels")]
-    function = tf.function(caption_function(captioner, options), input_signature=signature)
-    with _quiet():
-        model, _ = tf2onnx.convert.from_function(
-            function,
-            input_signature=signature,
-            opset=OPSET,
-            custom_op_handlers={"SelectV2": (_where, [])},
-        )
-    sum_repeated_indices(model.graph)
-    hoist_invariants(model.graph)
-    return model
-
-
-def _where(context: Any, node: Any, name: str, arguments: list[Any]) -> None:
-    # By itself the converter multiplies both sides by 0 or 1 and adds them.
-    node.type = "Where"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the converter's log and deprecations, which say nothing to the user, from stderr."""
-    logger = logging.getLogger("tf2onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _with_resizing(model: Any, metadata: Mapping[str, Any]) -> Any:
@@ -141,28 +94,6 @@ def _with_resizing(model: Any, metadata: Mapping[str, Any]) -> Any:
     )
     model.ir_version = front.ir_version = IR_VERSION
     return onnx.compose.merge_models(front, model, io_map=[("fitted", "pixels")])
-
-
-def _optimized(model: Any) -> Any:
-    """Lets ONNX Runtime fold constants and drop what does nothing, within ONNX's operators."""
-    import onnx
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with tempfile.TemporaryDirectory() as folder:
-        settings.optimized_model_filepath = os.path.join(folder, "captioner.onnx")
-        onnxruntime.InferenceSession(
-            model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
-        )
-        optimized = onnx.load(settings.optimized_model_filepath)
-    # The runtime lists all the sets of operators that it knows.
-    used = {node.domain for graph in all_graphs(optimized.graph) for node in graph.node}
-    for opset in reversed(list(optimized.opset_import)):
-        if opset.domain not in used:
-            optimized.opset_import.remove(opset)
-    return optimized
 
 
 def _describe(model: Any, metadata: Mapping[str, Any]) -> None:

@@ -3,24 +3,30 @@
 from typing import Any
 
 from keras_showattend._typing import PathLike
-from keras_showattend.export.check import check_export
+from keras_showattend.export.check import check_export, format_of
 from keras_showattend.export.onnx_file import write_onnx
 
 
 def export_captioner(
     captioner: Any,
     path: PathLike,
-    format: str = "onnx",
+    format: str | None = None,
     *,
     quantization: str | None = None,
     **search_options: Any,
 ) -> None:
     """Exports a captioner; see `ImageCaptioner.export`."""
+    format = format or format_of(path)
     check_export(path, format, quantization)
     options, sampler = captioner.search_options(**search_options).resolve(captioner.sampler)
     if sampler is not None:
         raise ValueError(
             "A search is exported, and this captioner draws its captions: pass `num_beams`, 1 "
             f"for greedy search. Received: sampler={type(sampler).__name__}"
+        )
+    if options.cautious is not None:
+        raise ValueError(
+            "An exported captioner takes words as they come: leave `cautious` out. "
+            f"Received: cautious={options.cautious!r}"
         )
     write_onnx(captioner, path, options, quantization)

@@ -15,6 +15,7 @@ from keras_showattend.engines.openvino import MIN_SAMPLES
 from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.explain import Calibration, explain, load_calibration
 from keras_showattend.export import export_captioner
+from keras_showattend.export.onnx_engine import OnnxEncoder, OnnxSearch
 from keras_showattend.models.backbone import ShowAttendBackbone, refuse_hdf5
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.presets import Provenance, preset_names, resolve_preset
@@ -492,15 +493,16 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         return self.generation.options(max_length, **options)
 
     def use_engine(self, engine: str, samples: Sequence[Any] = (), *, dtype: Any = None) -> None:
-        """Chooses what runs the image encoder when captions are generated.
+        """Chooses what computes when captions are generated.
 
-        An engine other than `use_engine("keras")` keeps a copy of the encoder's weights as
-        they are now, until `compile` or another `use_engine`.
+        An engine other than `use_engine("keras")` keeps a copy of the weights as they are
+        now, until `compile` or another `use_engine`.
 
         Args:
-            engine: `"keras"`, the backend; or `"openvino"`, which computes in 8-bit
-                integers on the CPU: about four times as fast as float32, with other words
-                in some captions.
+            engine: `"keras"`, the backend; `"onnxruntime"`, which runs encoder and beam
+                search on the CPU as an exported captioner does, with the same captions;
+                or `"openvino"`, which computes the encoder in 8-bit integers on the CPU:
+                about four times as fast as float32, with other words in some captions.
             samples: for `"openvino"`: a list of 16 images or more, of the kind that will
                 be captioned; see `generate`. They give it the range of the numbers.
             dtype: for `"keras"`: dtype policy of the encoder, such as `"mixed_bfloat16"`,
@@ -509,8 +511,9 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         Raises:
             ModuleNotFoundError: if the engine is not installed; says how to install it.
-            ValueError: for an unknown engine, too few samples, or for `"openvino"` on JAX or
-                with a `dtype`.
+            ValueError: for an unknown engine, too few samples, an engine other than
+                `"keras"` with a `dtype`, or on a backend that it cannot read: `"openvino"`
+                on JAX, `"onnxruntime"` on all but TensorFlow.
         """
         check_engine(engine, dtype)
         encoder = self.backbone.image_encoder
@@ -518,6 +521,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         if engine == "keras":
             options = search.compile_options
             search.engine = None if dtype is None else KerasEncoder(encoder, dtype, **options)
+            search.search_engine = None
+            return
+        if engine == "onnxruntime":
+            search.engine = OnnxEncoder(encoder, self.backbone.image_shape)
+            search.search_engine = OnnxSearch(self.backbone, self.preprocessor.tokenizer)
             return
         if len(samples) < MIN_SAMPLES:
             raise ValueError(
@@ -526,6 +534,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             )
         images = self.preprocessor.convert_images(list(samples))
         search.engine = OpenVinoEncoder(encoder, images)
+        search.search_engine = None
 
     def quantize(
         self,
@@ -686,7 +695,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
     def export(
         self,
         filepath: PathLike,
-        format: str = "onnx",
+        format: str | None = None,
         *,
         quantization: str | None = None,
         **search_options: Any,
@@ -698,7 +707,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         Args:
             filepath: path of the file. Its folder must exist.
-            format: `"onnx"`.
+            format: `"onnx"`; None is what the name of the file ends in.
             quantization: how weights are stored: None, in float32; `"float16"`, in half the
                 space; `"int8"`, in a quarter of it. Defaults to None.
             **search_options: `num_beams`, `max_length`, `length_penalty` and

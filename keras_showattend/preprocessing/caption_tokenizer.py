@@ -13,10 +13,9 @@ import numpy as np
 import regex
 
 from keras_showattend._typing import PathLike, Tensor
+from keras_showattend.preprocessing.vocabulary import SPECIAL_TOKENS, UNKNOWN, join_words
 from keras_showattend.presets.from_preset import loads_presets
 
-PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unk>"
-SPECIAL_TOKENS = (PAD, START, END, UNKNOWN)
 VOCABULARY_FILE = "vocabulary.txt"
 
 # Applied in order, to text in Unicode's form NFC and before lower-casing, which in TensorFlow
@@ -293,11 +292,7 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
         """
         if len(inputs) and np.ndim(inputs[0]) != 0:
             return [self.detokenize(row, capitalize) for row in inputs]
-        special = set(range(len(SPECIAL_TOKENS)))
-        ids = [int(token_id) for token_id in np.asarray(inputs)]
-        words = self.get_vocabulary()
-        text = " ".join(words[i] for i in ids if i not in special)
-        return text[:1].upper() + text[1:] if capitalize else text
+        return join_words(inputs, self.get_vocabulary(), capitalize)
 
     def call(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """Turns words into ids; see the class docstring."""

@@ -123,7 +123,7 @@ def caption_source(
     with _held(parts), _connected(address):
         parts.prepare(constants)
         run = _Run(listing, parts, constants, rows_in_a_part, image_column, id_column)
-        if options.get("engine", "keras") != "keras":
+        if options.get("engine") == "openvino":
             options["samples"] = run.samples(folder)
         counts = run.captions(PresetFiles.read(folder), retry_errors, options)
     return Summary(**counts, seconds=time.monotonic() - start)

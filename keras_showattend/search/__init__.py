@@ -7,19 +7,16 @@ them, and `GenerateFunction` compiles and keeps one search for each set of setti
 search while the next batch loads, and decodes its token ids into text.
 """
 
-from keras_showattend.search.assessment import CaptionAssessment
-from keras_showattend.search.beam_search import beam_search
-from keras_showattend.search.caption_search import CaptionSearch
-from keras_showattend.search.generate_function import GenerateFunction
-from keras_showattend.search.generation import CaptionHypothesis, caption_dataset
-from keras_showattend.search.options import SearchOptions
+from keras_showattend._lazy import lazy_names
 
-__all__ = [
-    "CaptionAssessment",
-    "CaptionHypothesis",
-    "CaptionSearch",
-    "GenerateFunction",
-    "SearchOptions",
-    "beam_search",
-    "caption_dataset",
-]
+_NAMES = {
+    "CaptionAssessment": "assessment",
+    "CaptionHypothesis": "hypothesis",
+    "CaptionSearch": "caption_search",
+    "GenerateFunction": "generate_function",
+    "SearchOptions": "options",
+    "beam_search": "beams",
+    "caption_dataset": "generation",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_showattend._typing import Tensor
-from keras_showattend.search.beam_search import beam_search
+from keras_showattend.search.beams import beam_search
 from keras_showattend.search.sampling import sample_captions
 
 

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from keras_showattend.search.reading import CaptionReader
 
 # Settings that change the graph: numbers of beams, lengths, sizes of n-grams.
 MAX_SEARCHES = 8
+SearchEngine: TypeAlias = Callable[[Array, SearchOptions], dict[str, np.ndarray]]
 
 
 class GenerateFunction:
@@ -36,6 +37,9 @@ class GenerateFunction:
     Attributes:
         engine: function from images float32[B, H, W, 3] to annotations float[B, L, D] that
             is used in place of the backbone's encoder, or None.
+        search_engine: function from annotations float[B, L, D] and `SearchOptions` to the
+            outputs of a `CaptionSearch` that is used in place of beam search by Keras, or
+            None.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class GenerateFunction:
             "run_eagerly": run_eagerly,
         }
         self.engine: Callable[[Array], Tensor] | None = None
+        self.search_engine: SearchEngine | None = None
         self._encoder: KerasEncoder | None = None
         self._reader: CompiledModel | None = None
         self._searches: collections.OrderedDict[SearchOptions, _Search] = collections.OrderedDict()
@@ -71,6 +76,8 @@ class GenerateFunction:
         """
         options, sampler = options.resolve(self.sampler)
         encoded = self.encode(inputs)
+        if self.search_engine is not None and sampler is None and "annotations" in encoded:
+            return self.search_engine(encoded["annotations"], options)
         search = self._search(options, sampler)
         penalty = np.float32(options.length_penalty)
         return search({**encoded, "length_penalty": penalty})

@@ -1,10 +1,8 @@
 """Images in any form go in, captions come out: loading, batching, streaming, decoding text."""
 
-import concurrent.futures
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import keras_hub
@@ -12,44 +10,11 @@ import numpy as np
 
 from keras_showattend._typing import Array
 from keras_showattend.preprocessing.images import ImageError, as_image_list
-from keras_showattend.search.assessment import Assessor, shaky_words
+from keras_showattend.search.assessment import Assessor
 from keras_showattend.search.generate_function import GenerateFunction
+from keras_showattend.search.hypothesis import CaptionHypothesis, hypotheses
 from keras_showattend.search.options import SearchOptions
-
-# Beams that no caption is left for have a log-probability far below this.
-_POSSIBLE = -1e8
-_ON_ERROR = ("raise", "skip")
-
-
-class CaptionHypothesis(NamedTuple):
-    """A caption and how probable the model finds it.
-
-    Attributes:
-        text: str.
-        log_probability: float. Natural logarithm, summed over the tokens, end token included.
-        score: float. What beams are ranked by: `log_probability / length ** length_penalty`.
-        num_tokens: int. The tokens that `log_probability` is summed over.
-        complete: bool. Whether the caption has its end token; False if it was cut at
-            `max_length`.
-        words: tuple of str. The words as the decoder knows them: lower case, `<unk>` included.
-        confidence, word_confidences, unfamiliar: see `CaptionAssessment`. Of the best caption of
-            an image where the captioner carries a calibration; None and empty otherwise.
-    """
-
-    text: str
-    log_probability: float
-    score: float
-    num_tokens: int = 0
-    complete: bool = True
-    words: tuple[str, ...] = ()
-    confidence: float | None = None
-    word_confidences: tuple[float | None, ...] = ()
-    unfamiliar: bool | None = None
-
-    @property
-    def shaky_words(self) -> tuple[str, ...]:
-        """The words that are more probably wrong than right, in their order."""
-        return shaky_words(self.words, self.word_confidences)
+from keras_showattend.search.streaming import as_captions, check_on_error, stream_captions
 
 
 class Generation:
@@ -125,8 +90,7 @@ class Generation:
         if not return_all_beams and settings.cautious is None:
             # Nobody would see the confidence, which costs another reading of the captions.
             assessor = None
-        if on_error not in _ON_ERROR:
-            raise ValueError(f"`on_error` must be one of {_ON_ERROR}. Received: {on_error=}")
+        check_on_error(on_error)
         is_single = False
         found: Iterable[list[CaptionHypothesis] | ImageError]
         if isinstance(images, dict) and {"annotations", "frozen_features"} & set(images):
@@ -139,13 +103,7 @@ class Generation:
             stops = on_error == "raise"
             found = self._stream(sources, settings, batch_size, capitalize, assessor, stops)
 
-        def result(beams: list[CaptionHypothesis] | ImageError) -> Any:
-            if isinstance(beams, ImageError):
-                return None
-            return beams if return_all_beams else beams[0].text
-
-        captions = [result(beams) for beams in found]
-        return captions[0] if is_single else captions
+        return as_captions(found, is_single, return_all_beams)
 
     def stream(
         self,
@@ -186,7 +144,7 @@ class Generation:
         """
         encoded = self.search.encode(inputs)
         outputs = self.search(encoded, options)
-        found = hypotheses(self.preprocessor, outputs, capitalize)
+        found = hypotheses(self.preprocessor.tokenizer, outputs, capitalize)
         if assessor is None:
             return found
         reading = self.search.read(encoded, outputs["token_ids"][:, 0])
@@ -205,82 +163,13 @@ class Generation:
         assessor: Assessor | None,
         stops_at_errors: bool = False,
     ) -> Iterator[list[CaptionHypothesis] | ImageError]:
-        """Loads one batch ahead of the search, so that memory does not grow."""
         converter = self.preprocessor.image_converter
 
-        def load(source: Any) -> np.ndarray | ImageError:
-            try:
-                return converter.load(source)
-            except ImageError as error:
-                if stops_at_errors:
-                    raise
-                return error
+        def caption(pixels: np.ndarray) -> list[list[CaptionHypothesis]]:
+            images = {"images": converter.normalize(pixels)}
+            return self.caption_batch(images, options, capitalize, assessor)
 
-        iterator = iter(sources)
-        with concurrent.futures.ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-
-            def next_batch() -> list[concurrent.futures.Future[np.ndarray | ImageError]]:
-                return [pool.submit(load, s) for s in itertools.islice(iterator, batch_size)]
-
-            waiting = next_batch()
-            while waiting:
-                loaded = [future.result() for future in waiting]
-                waiting = next_batch()
-                readable = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
-                found: Iterator[list[CaptionHypothesis]] = iter(())
-                if readable:
-                    images = converter.normalize(np.stack(readable))
-                    beams = self.caption_batch({"images": images}, options, capitalize, assessor)
-                    found = iter(beams)
-                for pixels in loaded:
-                    yield pixels if isinstance(pixels, ImageError) else next(found)
-
-
-def hypotheses(
-    preprocessor: Any, outputs: Mapping[str, np.ndarray], capitalize: bool
-) -> list[list[CaptionHypothesis]]:
-    """Decodes the token ids of a search into text.
-
-    Args:
-        preprocessor: an `ImageCaptionerPreprocessor`.
-        outputs: dict of arrays from a `CaptionSearch`.
-        capitalize: bool. Whether captions begin with an upper-case letter.
-
-    Returns:
-        For each image the list of its beams, without those for which no caption was left.
-    """
-    tokenizer = preprocessor.tokenizer
-    token_ids = np.asarray(outputs["token_ids"])
-    columns = (
-        preprocessor.generate_postprocess(outputs, capitalize),
-        outputs["log_probabilities"],
-        outputs["scores"],
-        np.sum(token_ids != tokenizer.pad_token_id, axis=-1),
-        np.any(token_ids == tokenizer.end_token_id, axis=-1),
-        token_ids,
-    )
-    return [
-        [
-            CaptionHypothesis(
-                text,
-                float(log_prob),
-                float(score),
-                int(length),
-                bool(complete),
-                _words(tokenizer, ids),
-            )
-            for text, log_prob, score, length, complete, ids in zip(*beams, strict=True)
-            if log_prob > _POSSIBLE
-        ]
-        for beams in zip(*columns, strict=True)
-    ]
-
-
-def _words(tokenizer: Any, token_ids: np.ndarray) -> tuple[str, ...]:
-    """Returns the words of a caption, int32[T], without its end."""
-    ends = (tokenizer.end_token_id, tokenizer.pad_token_id)
-    ids = itertools.takewhile(lambda token_id: token_id not in ends, token_ids.tolist())
-    return tuple(tokenizer.id_to_token(token_id) for token_id in ids)
+        return stream_captions(sources, converter.load, caption, batch_size, stops_at_errors)
 
 
 def dataset_sources(dataset: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from keras import ops
 
 from keras_showattend._typing import Tensor
-from keras_showattend.search.beam_search import unfinished
+from keras_showattend.search.beams import unfinished
 from keras_showattend.search.penalties import Step, penalize, penalize_repetition
 
 

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_showattend._typing import Tensor
-from keras_showattend.search.beam_search import penalize
+from keras_showattend.search.penalties import penalize
 
 
 @keras.saving.register_keras_serializable(package="keras_showattend")

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_showattend._typing import Tensor
 from keras_showattend.preprocessing.caption_tokenizer import SPECIAL_TOKENS
-from keras_showattend.search.beam_search import penalize
+from keras_showattend.search.penalties import penalize
 
 # Every vocabulary begins with the special tokens.
 _SPECIAL_IDS = range(len(SPECIAL_TOKENS))

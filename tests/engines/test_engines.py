@@ -118,7 +118,9 @@ def test_refusals(captioner, monkeypatch):
         captioner.use_engine("onnx")
     with pytest.raises(ValueError, match="at least 16 images .*Received: 3"):
         captioner.use_engine("openvino", SAMPLES[:3])
-    with pytest.raises(ValueError, match="8-bit integers: leave `dtype` out.*'mixed_bfloat16'"):
+    with pytest.raises(
+        ValueError, match="a precision of its own: leave `dtype` out.*'mixed_bfloat16'"
+    ):
         captioner.use_engine("openvino", SAMPLES, dtype="mixed_bfloat16")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "\.\[openvino\]"'):
@@ -152,4 +154,4 @@ def test_command_refuses_an_engine_before_it_loads_anything(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "openvino", None)
     (tmp_path / "config.json").write_text("no preset")
     assert cli.main(words) == 2
-    assert "needs OpenVINO. Install it: `pip install " in capsys.readouterr().err
+    assert "needs more packages. Install them: `pip install " in capsys.readouterr().err

@@ -13,7 +13,7 @@ from captioner_checks import picture, save_pictures, sharpen
 from PIL import Image
 
 from keras_showattend import CaptionHypothesis, ImageCaptioner, ImageError
-from keras_showattend.search.generation import hypotheses
+from keras_showattend.search.hypothesis import hypotheses
 
 COUNT = 5
 
@@ -150,7 +150,7 @@ def test_a_caption_tells_whether_it_was_cut(captioner):
         "log_probabilities": np.array([[-1.0, -2.0, -3.0]]),
         "scores": np.array([[-0.5, -0.75, -0.875]]),
     }
-    (beams,) = hypotheses(captioner.preprocessor, outputs, capitalize=True)
+    (beams,) = hypotheses(captioner.preprocessor.tokenizer, outputs, capitalize=True)
     assert [beam[:6] for beam in beams] == [
         ("A dog", -1.0, -0.5, 3, True, ("a", "dog")),
         ("A dog runs", -2.0, -0.75, 4, True, ("a", "dog", "runs")),
