@@ -54,6 +54,7 @@ NAMES = {
     ],
     "data": [
         "CaptionDataset",
+        "CaptionStream",
         "CaptionedImage",
         "DatasetError",
         "DatasetReport",
@@ -63,7 +64,9 @@ NAMES = {
         "read_captions_file",
         "read_coco",
         "read_flickr8k",
+        "read_hf_dataset",
         "read_records",
+        "read_webdataset",
     ],
     "demo": ["check_gradio", "create_demo", "launch_demo", "write_space"],
     "engines": ["KerasEncoder", "OpenVinoEncoder", "check_engine"],

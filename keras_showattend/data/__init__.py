@@ -7,6 +7,7 @@ from keras_showattend._lazy import lazy_names
 
 _NAMES = {
     "CaptionDataset": "caption_dataset",
+    "CaptionStream": "caption_stream",
     "CaptionedImage": "caption_dataset",
     "DatasetError": "report",
     "DatasetReport": "report",
@@ -16,7 +17,9 @@ _NAMES = {
     "read_captions_file": "captions_file",
     "read_coco": "coco",
     "read_flickr8k": "flickr8k",
+    "read_hf_dataset": "streams",
     "read_records": "records",
+    "read_webdataset": "streams",
 }
 __all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)

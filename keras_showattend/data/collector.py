@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_showattend.data.caption_dataset import CaptionDataset, CaptionedImage
-from keras_showattend.data.image_files import find_files
+from keras_showattend.data.image_files import FoundFiles, find_files
 from keras_showattend.data.report import (
     AMBIGUOUS_IMAGE,
     CAPTION_NOT_TEXT,
@@ -73,17 +73,14 @@ class CaptionCollector:
         """Lists an image in a split, whether or not the image is known yet."""
         self._splits.setdefault(split, {})[name] = None
 
-    def finish(self, source: str, folders: Sequence[str], strict: bool) -> CaptionDataset:
-        """Looks for the image files, and reports to whoever called the reader.
+    def collect(self, folders: Sequence[str]) -> tuple[dict[str, CaptionedImage], FoundFiles]:
+        """Looks for the image files.
 
         Args:
-            source: what was read, for messages.
             folders: where the images may be.
-            strict: whether any problem is an error.
 
-        Raises:
-            DatasetError: for a problem while `strict`, or if no captioned image is left; says
-                why.
+        Returns:
+            The captioned images by name, and where their files are. What is left out is noted.
         """
         paths = {key: image for key, image in self._images.items() if isinstance(image, str)}
         files = find_files(paths, folders)
@@ -100,13 +97,33 @@ class CaptionCollector:
                     self.note(GUESSED_IMAGE, f"{image} ({files.paths[name]})")
                 captions = tuple(self._captions[name])
                 items[name] = CaptionedImage(files.paths.get(name, image), captions, name)
+        return items, files
+
+    @property
+    def report(self) -> DatasetReport:
+        """What was noted."""
+        return DatasetReport({kind: tuple(names) for kind, names in self._found.items()})
+
+    def finish(self, source: str, folders: Sequence[str], strict: bool) -> CaptionDataset:
+        """Looks for the image files, and reports to whoever called the reader.
+
+        Args:
+            source: what was read, for messages.
+            folders: where the images may be.
+            strict: whether any problem is an error.
+
+        Raises:
+            DatasetError: for a problem while `strict`, or if no captioned image is left; says
+                why.
+        """
+        items, files = self.collect(folders)
         splits = self._split(items)
-        report = DatasetReport({kind: tuple(names) for kind, names in self._found.items()})
+        report = self.report
         if not items:
             existing = [folder or os.curdir for folder in folders if os.path.isdir(folder or ".")]
             looked = " or ".join(map(repr, existing))
             raise DatasetError(
-                f"{source} gave no captioned image: {self._reason(paths, files.paths)}. "
+                f"{source} gave no captioned image: {self._reason(files.paths)}. "
                 f"Received: images in {looked}\n{report}"
             )
         if strict and report:
@@ -131,8 +148,9 @@ class CaptionCollector:
             taken.update(fresh)
         return splits
 
-    def _reason(self, paths: dict[str, str], present: dict[str, str]) -> str:
+    def _reason(self, present: dict[str, str]) -> str:
         """Why nothing is left, and what to do."""
+        paths = [image for image in self._images.values() if isinstance(image, str)]
         if self.empty and not self._found:
             return self.empty
         if not self._images:

@@ -231,9 +231,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         used in every epoch.
 
         Args:
-            x: a `CaptionDataset`; the path of a captions file that `read_captions_file`
-                reads; a dict of `images` (paths or anything `generate` takes) and `captions`
-                (a str or a list of str for each image); a `tf.data.Dataset` or
+            x: a `CaptionDataset`; a `CaptionStream`, which is decoded and encoded anew in
+                each epoch, each image with one of its captions; the path of a captions
+                file that `read_captions_file` reads; a dict of `images` (paths or anything
+                `generate` takes) and `captions` (a str or a list of str for each image); a
+                `tf.data.Dataset` or
                 `keras.utils.PyDataset` of batches of such dicts with one caption for each
                 image, of pixels in 0..255. Image files that cannot be read are left out with
                 a warning before anything slow begins, and captions that will be cut are

@@ -14,15 +14,21 @@ from typing import Any
 
 from keras_showattend._locks import exclusive
 from keras_showattend._typing import PathLike
+from keras_showattend.data.storage import Listing, list_source, locate
 from keras_showattend.engines import check_engine
 from keras_showattend.preprocessing import ImageError
 from keras_showattend.presets import resolve_preset
 from keras_showattend.ray.parts import FORMATS, CaptionParts, WriteParts
-from keras_showattend.ray.pipeline import LIGHT_CPUS, caption_rows, image_converter_of, usual_actors
+from keras_showattend.ray.pipeline import (
+    LIGHT_CPUS,
+    caption_rows,
+    image_converter_of,
+    require_ray,
+    usual_actors,
+)
 from keras_showattend.ray.preset_files import PresetFiles
 from keras_showattend.ray.reading import PathSet, ReadImages
 from keras_showattend.ray.stages import image_source
-from keras_showattend.ray.storage import Listing, list_source, locate, require_ray
 
 # Images whose rows are written together, and lost together with an actor.
 ROWS_IN_A_PART = 512

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_showattend.ray.storage import Location, read_bytes, write_bytes
+from keras_showattend.data.storage import Location, read_bytes, write_bytes
 
 # Readers of Parquet folders pass over names that begin with an underscore.
 SETTINGS_FILE = "_settings.json"

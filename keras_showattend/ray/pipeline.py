@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from keras_showattend._install import install_advice
 from keras_showattend.ray.preset_files import PresetFiles
 from keras_showattend.ray.stages import CaptionImages, DecodeImages
-from keras_showattend.ray.storage import require_ray
 
 # Ray counts cores and does not share them out: what a captioning actor leaves of its core is
 # for the reading, decoding and writing that feed it.
@@ -27,8 +27,7 @@ def caption_rows(
     """Adds captions to the rows of a `ray.data.Dataset`.
 
     Decoding runs in tasks, captioning in actors of one core, or of one GPU where Ray has some.
-    An actor that dies takes the rows that it was at along, unless `DataContext` is told to go
-    on; `caption_source` captions them again.
+    Ray starts an actor that died once more and repeats what it was at.
 
     Args:
         dataset: `ray.data.Dataset` with a column of images; see `DecodeImages`.
@@ -49,6 +48,7 @@ def caption_rows(
 
     if actors is not None and actors < 1:
         raise ValueError(f"`actors` must be at least 1. Received: actors={actors}")
+    actors = actors or usual_actors()
     converter = image_converter_of(preset)
     decode = DecodeImages(
         converter.image_size,
@@ -62,7 +62,7 @@ def caption_rows(
         fn_constructor_args=(preset,),
         fn_constructor_kwargs=options,
         batch_size=4 * options.get("batch_size", 16),
-        compute=ActorPoolStrategy(size=actors or usual_actors()),
+        compute=ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
         num_cpus=CAPTION_CPUS,
         num_gpus=1 if cluster_total("GPU") else None,
         runtime_env={"env_vars": actor_environment()},
@@ -80,6 +80,20 @@ def image_converter_of(preset: Any) -> Any:
 
     with PresetFiles.folder(preset) as folder:
         return ImageCaptioner.preprocessor_cls.from_preset(folder).image_converter
+
+
+def require_ray() -> None:
+    """Refuses to go on without Ray.
+
+    Raises:
+        ModuleNotFoundError: says how to install them.
+    """
+    try:
+        import ray.data  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Bulk captioning needs Ray Data: {install_advice('ray')}. Received: {error}"
+        ) from error
 
 
 def cluster_total(resource: str) -> float:

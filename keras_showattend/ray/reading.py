@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_showattend.data.storage import Location, read_bytes
 from keras_showattend.preprocessing.image_formats import has_image_extension
-from keras_showattend.ray.storage import Location, read_bytes
 
 Row = dict[str, Any]
 # Rows that are passed on together, and files that are asked for at the same time.

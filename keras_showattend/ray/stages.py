@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_showattend._text import is_url
+from keras_showattend.data.storage import locate, read_bytes
 from keras_showattend.preprocessing.images import ImageError, load_image
 from keras_showattend.ray.preset_files import PresetFiles
-from keras_showattend.ray.storage import locate, read_bytes
 
 Batch = dict[str, Any]
 NAN = float("nan")

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_showattend.data.caption_dataset import CaptionDataset
+from keras_showattend.data.caption_stream import CaptionStream
 from keras_showattend.data.captions_file import read_captions_file
 from keras_showattend.data.features import open_cache
 from keras_showattend.data.image_check import check_images
@@ -24,6 +25,7 @@ from keras_showattend.training.caption_batches import (
 )
 from keras_showattend.training.image_inputs import ImageInputs
 from keras_showattend.training.self_critical import SelfCritical, SelfCriticalBatches
+from keras_showattend.training.stream_batches import stream_batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,8 @@ def training_batches(
     ready = SelfCriticalBatches if self_critical else CaptionBatches | PreprocessedBatches
     if data is None or isinstance(data, ready):
         return data
+    if isinstance(data, CaptionStream) and not self_critical:
+        return _of_stream(captioner, data, BatchSettings(**settings))
     dataset = as_dataset(data)
     if dataset is not None:
         batch_settings = BatchSettings(**settings)
@@ -93,6 +97,23 @@ def training_batches(
     if captioner.preprocessor is not None:
         _check_batched(data)
     return data
+
+
+def _of_stream(captioner: Any, stream: CaptionStream, settings: BatchSettings) -> Any:
+    if settings.random_flip or settings.random_window < 1 or settings.augmentation:
+        raise ValueError(
+            "Images of a stream are read as they are: leave `random_flip`, `random_window` and "
+            "`augmentation` out, or vary the images in a `tf.data.Dataset` of yours. Received: "
+            f"random_flip={settings.random_flip}, random_window={settings.random_window}, "
+            f"augmentation={settings.augmentation}"
+        )
+    return stream_batches(
+        stream,
+        captioner.preprocessor.image_converter,
+        settings.batch_size,
+        settings.shuffle,
+        settings.seed,
+    )
 
 
 def as_dataset(data: Any) -> CaptionDataset | None:

@@ -11,9 +11,9 @@ from cli_pictures import save_picture
 pytest.importorskip("ray.data", reason="the extra `ray` captions in bulk")
 
 from keras_showattend.cli import main as cli
+from keras_showattend.data.storage import locate
 from keras_showattend.ray import caption_source
 from keras_showattend.ray.parts import CaptionParts
-from keras_showattend.ray.storage import locate
 
 pytestmark = [
     pytest.mark.slow,
@@ -78,7 +78,7 @@ def kill_a_captioning_actor(parts):
 
 def test_rows_are_those_of_the_plain_command(cluster, tiny_preset, photos, tmp_path):
     output = tmp_path / "captions"
-    options = {"actors": 2, "rows_in_a_part": 10, "num_beams": 2}
+    options = {"actors": 2, "rows_in_a_part": 8, "batch_size": 2, "num_beams": 2}
     killer = threading.Thread(target=kill_a_captioning_actor, args=(output,))
     killer.start()
     summary = caption_source(photos, output, tiny_preset, **options)

@@ -13,9 +13,9 @@ from keras_showattend.ray.preset_files import PresetFiles
 
 pytest.importorskip("pyarrow", reason="the extra `ray` reads and writes files with pyarrow")
 
+from keras_showattend.data.storage import list_source, locate
 from keras_showattend.ray.parts import CaptionParts, WriteParts
 from keras_showattend.ray.reading import PathSet, ReadImages
-from keras_showattend.ray.storage import list_source, locate
 
 pytest_plugins = ["cli_fixtures"]
 

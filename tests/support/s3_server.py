@@ -51,7 +51,7 @@ def s3_server(patch):
     """Runs an `S3Server`, with an empty bucket; `patch` is a `pytest.MonkeyPatch`."""
     from werkzeug.serving import make_server
 
-    from keras_showattend.ray.storage import locate
+    from keras_showattend.data.storage import locate
 
     for name, value in ENVIRONMENT.items():
         patch.setenv(name, value)

@@ -9,9 +9,9 @@ from s3_server import s3_server
 pytest.importorskip("pyarrow", reason="the extra `ray` reads and writes files with pyarrow")
 pytest.importorskip("moto", reason="moto[server] is the local object store")
 
+from keras_showattend.data.storage import list_source, locate, read_bytes, write_bytes
 from keras_showattend.ray.parts import CaptionParts
 from keras_showattend.ray.reading import ReadImages
-from keras_showattend.ray.storage import list_source, locate, read_bytes, write_bytes
 
 
 @pytest.fixture(scope="module")

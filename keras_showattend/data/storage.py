@@ -102,26 +102,20 @@ def locate(name: PathLike) -> Location:
     return Location(fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path, f"{scheme}://")
 
 
-def require_ray() -> None:
-    """Refuses to go on without Ray and pyarrow.
-
-    Raises:
-        ModuleNotFoundError: says how to install them.
-    """
-    try:
-        import pyarrow  # noqa: F401
-        import ray.data  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"Bulk captioning needs Ray Data: {install_advice('ray')}. Received: {error}"
-        ) from error
-
-
 @functools.cache
 def _local() -> Any:
-    from pyarrow import fs
+    return _pyarrow_fs().LocalFileSystem()
 
-    return fs.LocalFileSystem()
+
+def _pyarrow_fs() -> Any:
+    try:
+        from pyarrow import fs
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Tars, Parquet files and URIs are read with pyarrow: {install_advice('parquet')}. "
+            f"Received: {error}"
+        ) from error
+    return fs
 
 
 @functools.cache
