@@ -11,7 +11,7 @@ from keras_showattend.data.caption_dataset import CaptionedImage
 from keras_showattend.data.collector import CaptionCollector
 from keras_showattend.data.image_files import image_folders
 from keras_showattend.data.records import Columns, gather_records
-from keras_showattend.data.report import DatasetError
+from keras_showattend.data.report import DatasetError, DatasetReport
 
 # Rows that are sorted out together: captions of one image that stand together become one item.
 _CHUNK = 256
@@ -21,7 +21,7 @@ class CaptionStream(Iterable[CaptionedImage]):
     """Captioned images, one after the other, which `fit` and `evaluate` take.
 
     `read_webdataset` and `read_hf_dataset` make streams. What cannot be used is left out, with
-    one `UserWarning` at the end of a pass.
+    one `UserWarning` in a pass, when it first happens.
 
     Args:
         open_rows: function that begins a pass: returns an iterable of dicts with an image and
@@ -47,25 +47,27 @@ class CaptionStream(Iterable[CaptionedImage]):
         self._part = part
 
     def __iter__(self) -> Iterator[CaptionedImage]:
-        gathered = CaptionCollector()
+        problems = DatasetReport()
         is_empty = True
         for first, rows in self._chunks():
             collector = CaptionCollector()
             named = ((f"row {first + place}", row) for place, row in enumerate(rows))
             gather_records(named, self._columns, "the stream", collector)
             items, _ = collector.collect(image_folders("", None))
-            for kind, names in collector.report.found.items():
-                for name in names:
-                    gathered.note(kind, name)
+            if collector.report and not problems:
+                problems = collector.report
+                warnings.warn(
+                    f"Left out of the stream, with more that may follow:\n{problems}",
+                    UserWarning,
+                    stacklevel=2,
+                )
             is_empty = is_empty and not items
             yield from items.values()
         if is_empty:
             raise DatasetError(
                 "A stream holds at least one captioned image: check its columns and files. "
-                f"Received: none\n{gathered.report}"
+                f"Received: none\n{problems}"
             )
-        if gathered.report:
-            warnings.warn(f"Left out of the stream:\n{gathered.report}", UserWarning, stacklevel=2)
 
     def _chunks(self) -> Iterator[tuple[int, list[Mapping[str, Any]]]]:
         index, count = self._part

@@ -30,6 +30,7 @@ from keras_showattend.training.caption_batches import PreprocessedBatches
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
 from keras_showattend.training.scheduled_sampling import ScheduledSampling
 from keras_showattend.training.self_critical import fit_self_critical
+from keras_showattend.training.stream_batches import stream_ends
 from keras_showattend.training.training_batches import BatchSettings, training_batches
 
 
@@ -308,14 +309,17 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             kwargs.setdefault("shuffle", False)
         if isinstance(data, keras.utils.PyDataset):
             # KerasHub would preprocess again what is preprocessed already.
-            return keras.Model.fit(self, data, validation_data=validation, **kwargs)
-        return super().fit(
-            data,
-            batch_size=batch_size,
-            sample_weight=sample_weight,
-            validation_data=validation,
-            **kwargs,
-        )
+            with stream_ends(validation_data):
+                return keras.Model.fit(self, data, validation_data=validation, **kwargs)
+        with stream_ends(x, validation_data):
+            return super().fit(
+                data,
+                # A stream is in batches by now.
+                batch_size=batch_size if data is x else None,
+                sample_weight=sample_weight,
+                validation_data=validation,
+                **kwargs,
+            )
 
     def evaluate(
         self,
@@ -338,7 +342,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         )
         if isinstance(data, keras.utils.PyDataset):
             return keras.Model.evaluate(self, data, **kwargs)
-        return super().evaluate(data, y, batch_size=batch_size, **kwargs)
+        with stream_ends(x):
+            return super().evaluate(data, y, batch_size=batch_size if data is x else None, **kwargs)
 
     def cached_features(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
 import os
 import warnings
@@ -34,7 +35,7 @@ def stream_batches(
 
     Args:
         stream: a `CaptionStream`. Images that cannot be read are left out, with a
-            `UserWarning` at the end of a pass.
+            `UserWarning` at the first one of a pass.
         image_converter: a `CaptionImageConverter`.
         batch_size: int. Rows B of a batch.
         shuffle: bool. True draws the images from a buffer of 2,048, and one caption of each,
@@ -70,6 +71,15 @@ def stream_batches(
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(1)
 
 
+@contextlib.contextmanager
+def stream_ends(*data: Any) -> Iterator[None]:
+    """Where some of the data is a stream, keeps Keras from warning of its end in the block."""
+    with warnings.catch_warnings():
+        if any(isinstance(source, CaptionStream) for source in data):
+            warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
+        yield
+
+
 def _shuffled(items: Iterable[Item], rng: np.random.Generator) -> Iterator[Item]:
     buffer: list[Item] = []
     for item in items:
@@ -89,33 +99,33 @@ def _examples(
     rng: np.random.Generator | None,
 ) -> Iterator[tuple[np.ndarray, str]]:
     """Pixels and captions: one caption drawn for each image, or all where there is no `rng`."""
-    unreadable: list[str] = []
-    is_empty = True
+    failures: list[str] = []
+    is_empty, has_warned = True, False
 
     def load(item: CaptionedImage) -> np.ndarray | None:
         try:
             return image_converter.load(item.image)
         except ImageError as error:
-            unreadable.append(f"{item.id}: {error}")
+            failures.append(f"{item.id}: {error}")
             return None
 
     iterator = iter(items)
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         while chunk := list(itertools.islice(iterator, _AHEAD)):
-            for item, pixels in zip(chunk, pool.map(load, chunk), strict=True):
+            decoded = list(pool.map(load, chunk))
+            # At the first one, because Keras holds back warnings at the end of an epoch.
+            if failures and not has_warned:
+                warnings.warn(
+                    "Images of a stream that cannot be read are left out, this one and others "
+                    f"that follow: {failures[0]}",
+                    UserWarning,
+                    stacklevel=2,
+                )
+                has_warned = True
+            for item, pixels in zip(chunk, decoded, strict=True):
                 if pixels is not None:
                     is_empty = False
                     captions = item.captions if rng is None else [rng.choice(item.captions)]
                     yield from ((pixels, str(caption)) for caption in captions)
     if is_empty:
-        raise DatasetError(
-            f"A stream needs an image that can be read. Received: {unreadable[0]}, and "
-            f"{len(unreadable) - 1} more"
-        )
-    if unreadable:
-        warnings.warn(
-            f"{len(unreadable)} images of the stream could not be read and were left out. The "
-            f"first is {unreadable[0]}",
-            UserWarning,
-            stacklevel=2,
-        )
+        raise DatasetError(f"A stream needs an image that can be read. Received: {failures[0]}")
