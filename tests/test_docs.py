@@ -1,8 +1,14 @@
-"""The examples in README.md and docs/ run in a folder with the files they name; links resolve."""
+"""The examples in README.md and docs/ run in a folder with the files they name; links resolve.
+
+Blocks marked `python` and `sh` run. Those marked `py` and `bash` are shown only: they need the
+network, the real weights or hours.
+"""
 
 import csv
 import pathlib
 import re
+import runpy
+import shlex
 import shutil
 
 import keras
@@ -12,7 +18,9 @@ import pytest
 from cli_pictures import CAPTIONS, save_picture
 
 from keras_showattend._install import install_advice
+from keras_showattend.cli import main as cli
 from keras_showattend.encoders import registry as encoders
+from keras_showattend.explain import Calibration
 from keras_showattend.presets import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -23,6 +31,12 @@ OTHER_FILES = [
     *sorted((ROOT / "presets").glob("*/README.md")),
 ]
 PRESET = "vgg16_gru_flickr8k"
+# Options added to commands, so that they take a few seconds.
+SMALL = {
+    "train": "--epochs=1 --embedding-dim=8 --hidden-dim=9 --attention-dim=7 --min-count=1 "
+    "--batch-size=16 --num-beams=1 --sequence-length=12",
+    "scripts/attention_deletion.py": "--num-cells=2 --num-images=2",
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +59,8 @@ def work(tmp_path, bundle, monkeypatch):
         rows = [(f"photos/{number}.jpg", text) for number, text in enumerate(CAPTIONS, start=1)]
         csv.writer(file).writerows([("image", "caption"), *rows])
     write_flickr8k(tmp_path / "flickr8k")
-    shutil.copytree(bundle / PRESET, tmp_path / "my_captioner")
+    for name in ("my_captioner", "first", "second"):
+        shutil.copytree(bundle / PRESET, tmp_path / name)
     monkeypatch.setattr(registry, "BUNDLED", bundle)
     # What an example registers is gone after it.
     monkeypatch.setattr(encoders, "_ENTRIES", dict(encoders._ENTRIES))
@@ -53,7 +68,7 @@ def work(tmp_path, bundle, monkeypatch):
     return tmp_path
 
 
-def write_flickr8k(folder, per_split=6):
+def write_flickr8k(folder, per_split=10):
     lines = []
     for start, split in enumerate(("train", "dev", "test")):
         names = [f"{split}_{number}.jpg" for number in range(per_split)]
@@ -83,6 +98,127 @@ def test_examples(path, work, monkeypatch):
         matplotlib = pytest.importorskip("matplotlib", reason="the extra `plots` draws")
         matplotlib.use("Agg")
     mktestdocs.check_md_file(path, memory=True)
+
+
+@pytest.fixture
+def eager():
+    """Runs TensorFlow's functions without tracing, which takes longer for small networks."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def reader(work, tiny_network, eager, monkeypatch):
+    """Makes the working folder of a reader who types commands; encoders are small."""
+    for seed, name in enumerate(["a.jpg", "b.jpg", *(f"more_images/{n}.jpg" for n in range(5))]):
+        save_picture(work / name, seed)
+    # Enough images to be split.
+    with open(work / "captions.csv", "a", encoding="utf-8") as file:
+        for number in range(4, 11):
+            save_picture(work / "photos" / f"{number}.jpg", number)
+            file.write(f"photos/{number}.jpg,{CAPTIONS[number % 3]}\n")
+    small = encoders.EncoderEntry(
+        lambda image_shape: tiny_network(image_shape), image_size=(8, 12), scale=1 / 255
+    )
+    monkeypatch.setattr(encoders, "_ENTRIES", dict.fromkeys(encoders.list_encoders(), small))
+    calibration = Calibration(2.0, 1.0, 0.01, 0.2, 0.2, base_rate=0.4, num_images=6)
+    calibration.save(registry.BUNDLED / PRESET)
+    # METEOR's Java program takes seconds to start.
+    monkeypatch.setenv("METEOR_JAR", str(work / "none.jar"))
+    return work
+
+
+def blocks(path):
+    """Language and text of the fenced blocks of a Markdown file."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands(path):
+    """Lines of the blocks of a file that are to run, as lists of words."""
+    for language, text in blocks(path):
+        if language == "sh":
+            text = text.replace("FLICKR8K_FOLDER", "flickr8k").replace("\\\n", " ")
+            yield from filter(
+                None, (shlex.split(line, comments=True) for line in text.splitlines())
+            )
+
+
+def kind(words):
+    """What a command is about: its program, its subcommand or script, and its options."""
+    return words[:2], {word for word in words if word.startswith("--")}
+
+
+PAGES = {path: [*commands(path)] for path in FILES if [*commands(path)]}
+KINDS = [kind(words) for page in PAGES.values() for words in page]
+
+
+def others_show_more(words, run_before):
+    """Whether another command has all options of this one and more, or the same ran before."""
+    program, options = kind(words)
+    more = any(program == other and options < others for other, others in KINDS)
+    return more or (program, options) in run_before
+
+
+@pytest.fixture(scope="module")
+def first_of_kind():
+    """The commands that run: of those with the same options one, the others are parsed."""
+    run, kinds = set(), []
+    for path, page in PAGES.items():
+        for number, words in enumerate(page):
+            if not others_show_more(words, kinds):
+                run.add((path, number))
+                kinds.append(kind(words))
+    return run
+
+
+def run_command(words):
+    """Runs a command in this process."""
+    program, name = words[:2]
+    words = words[1:] + SMALL.get(name, "").split()
+    if name in ("train", "average"):
+        # What the reader has not made yet.
+        shutil.rmtree(words[words.index("--output") + 1], ignore_errors=True)
+    if name == "train" and "--preset" not in words:
+        words.append("--encoder-weights=none")
+    if program == "keras-showattend":
+        assert cli.main(words) == 0
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", words)
+            runpy.run_path(str(ROOT / name), run_name="__main__")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_commands(path, reader, first_of_kind):
+    for number, words in enumerate(PAGES[path]):
+        print(*words)
+        if (path, number) in first_of_kind:
+            run_command(words)
+        elif words[0] == "keras-showattend":
+            cli._parser(words[1]).parse_args(words[1:])
+
+
+def test_programs_of_commands():
+    programs = {words[0] for page in PAGES.values() for words in page}
+    assert programs <= {"keras-showattend", "python"}, "mark as `bash` what needs a shell"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_commands_are_marked(path):
+    found = [text for language, text in blocks(path) if language not in ("sh", "bash")]
+    found += re.findall(r"^    .*", re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S))
+    unmarked = [
+        line for text in found for line in re.findall(r"^ *keras-showattend [a-z].*", text, re.M)
+    ]
+    assert unmarked == [], "mark the block as `sh` (it runs here) or `bash` (it is shown only)"
 
 
 def links(path):
