@@ -19,10 +19,12 @@ import numpy as np
 from captioning import PRECISIONS, bare_encoder, captioner_in
 from timing import interleave, ratios, table, write_json
 
-from keras_showattend.cli.caption import write_captions
+from keras_showattend.cli.caption import BATCH_SIZE
 from keras_showattend.cli.caption_file import CaptionFile
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
+from keras_showattend.cli.caption_stream import caption_stream
 from keras_showattend.cli.row_formats import JsonLines
+from keras_showattend.cli.row_index import RowIndex
 from keras_showattend.preprocessing.images import find_images
 
 BATCH_SIZES = (16, 32)
@@ -92,8 +94,10 @@ def folder_run(captioner, paths, scratch):
     def run():
         file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
         with file.open() as sink:
-            for _ in write_captions(captioner, paths, sink, RowMaker("", "")):
-                pass
+            for found in caption_stream(
+                captioner, paths, RowMaker("", ""), RowIndex(), batch_size=BATCH_SIZE
+            ):
+                sink.write(found.row)
 
     return run
 

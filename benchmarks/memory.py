@@ -22,10 +22,12 @@ from keras_showattend import (
     ImageCaptioner,
     create_captioner,
 )
-from keras_showattend.cli.caption import write_captions
+from keras_showattend.cli.caption import BATCH_SIZE
 from keras_showattend.cli.caption_file import CaptionFile
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
+from keras_showattend.cli.caption_stream import caption_stream
 from keras_showattend.cli.row_formats import JsonLines
+from keras_showattend.cli.row_index import RowIndex
 from keras_showattend.preprocessing.images import find_images
 
 MEBIBYTE = 1 << 20
@@ -53,9 +55,11 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
         with file.open() as sink:
-            for count, _ in enumerate(
-                write_captions(captioner, paths, sink, RowMaker("", "")), start=1
-            ):
+            captioned = caption_stream(
+                captioner, paths, RowMaker("", ""), RowIndex(), batch_size=BATCH_SIZE
+            )
+            for count, found in enumerate(captioned, start=1):
+                sink.write(found.row)
                 read(count)
     # By the first reading everything has been compiled.
     growth = max(readings) - readings[0]

@@ -39,6 +39,7 @@ _NAMES = {
     "ImageCaptionerPreprocessor": "preprocessing",
     "ImageError": "preprocessing.images",
     "ShowAttendBackbone": "models",
+    "alt_text": "alt_text",
     "average_captioners": "models",
     "create_captioner": "models",
     "data": "data",

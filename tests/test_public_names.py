@@ -28,6 +28,7 @@ NAMES = {
         "ImageCaptionerPreprocessor",
         "ImageError",
         "ShowAttendBackbone",
+        "alt_text",
         "average_captioners",
         "create_captioner",
         "data",
@@ -52,6 +53,7 @@ NAMES = {
         "training",
         "web",
     ],
+    "alt_text": ["AltTextStyle", "Page", "PageImage", "find_pages", "read_page"],
     "data": [
         "CaptionDataset",
         "CaptionStream",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import os
 import pathlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -20,13 +21,19 @@ from keras_showattend._text import printable
 from keras_showattend.cli.caption_file import (
     CaptionFile,
     CaptionOutput,
-    Sink,
     StandardOutput,
     check_path,
 )
-from keras_showattend.cli.caption_inputs import check_inputs, describe_left_out, list_inputs
+from keras_showattend.cli.caption_inputs import (
+    Images,
+    Todo,
+    add_choice_of_images,
+    check_inputs,
+    spread,
+)
 from keras_showattend.cli.caption_ray import add_ray_options, caption_with_ray, check_ray_options
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
+from keras_showattend.cli.caption_stream import caption_stream
 from keras_showattend.cli.captioners import (
     FOR_ENSEMBLE,
     add_preset_option,
@@ -39,7 +46,7 @@ from keras_showattend.cli.captioners import (
 )
 from keras_showattend.cli.console import as_message, fraction, positive_int, say
 from keras_showattend.cli.image_options import add_size_limit
-from keras_showattend.cli.row_formats import Csv, JsonLines, Row, RowFormat, text_line
+from keras_showattend.cli.row_formats import Csv, JsonLines, RowFormat, text_line
 from keras_showattend.cli.search_options import add_search_options, search_options
 from keras_showattend.engines.check import ENGINES, check_engine
 from keras_showattend.presets.files import CALIBRATION_FILE
@@ -47,16 +54,16 @@ from keras_showattend.presets.files import CALIBRATION_FILE
 BATCH_SIZE = 16
 # How many images an engine is shown beforehand.
 SAMPLES = 32
+# How many images are counted before the first is captioned, to tell how long it will take.
+MOST_COUNTED = 100_000
 # Names of the encoder's precisions, and the policies of Keras that give them.
 DTYPES = {"float32": None, "bfloat16": "mixed_bfloat16"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
-    parser.add_argument("inputs", nargs="+", metavar="IMAGE|FOLDER", help="images, folders")
-    parser.add_argument(
-        "--no-recursive", action="store_true", help="leave the sub-folders of folders out"
-    )
+    parser.add_argument("inputs", nargs="*", metavar="IMAGE|FOLDER", help="images, folders")
+    add_choice_of_images(parser)
     parser.add_argument(
         "--accept-truncated",
         action="store_true",
@@ -138,20 +145,20 @@ def run(args: argparse.Namespace) -> int:
         # Text holds no settings, and the digest among them reads all files of the preset.
         settings = _settings(args, folders) if row_format else ""
         output.check_made_by(preset, settings)
-        images, left_out = list_inputs(args.inputs, not args.no_recursive)
-        if args.output and os.path.abspath(args.output) in map(os.path.abspath, images):
+        images = Images(args.inputs, not args.no_recursive, args.include, args.exclude, args.since)
+        images.check()
+        from keras_showattend.preprocessing.image_formats import has_image_extension
+
+        if args.output and has_image_extension(args.output) and images.covers(args.output):
             raise ValueError(
                 f"`--output` is not one of the images: name another file. Received: {args.output!r}"
             )
-        if left_out:
-            say(f"left out {describe_left_out(left_out)}")
-        todo = [path for path in images if os.path.abspath(path) not in output.done]
-        if len(todo) < len(images):
-            say(f"{len(images) - len(todo)} of {len(images)} images are in {args.output} already")
-        if not todo:
+        todo = Todo(images, output.done)
+        total = todo.measure(MOST_COUNTED)
+        if total == 0:
             # A last row that was cut off may be that of an image which was not asked for.
             with output.open():
-                return 0
+                return _end(args, images, todo, collections.Counter(), 0.0)
         captioner = load_captioner(folders)
         captioner.preprocessor.image_converter.accept_truncated = args.accept_truncated
         if len(folders) == 1:
@@ -161,11 +168,10 @@ def run(args: argparse.Namespace) -> int:
         rows = RowMaker(
             preset,
             settings,
-            calibration=getattr(captioner, "calibration", None),
             min_confidence=args.min_confidence,
             all_beams=args.all_beams,
         )
-        return _caption(args, captioner, todo, len(images), rows, output)
+        return _caption(args, captioner, images, todo, total, rows, output)
 
 
 def interrupted(args: argparse.Namespace) -> str:
@@ -218,12 +224,12 @@ def _settings(args: argparse.Namespace, folders: Sequence[str]) -> str:
     return " ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
 
 
-def _samples(captioner: Any, paths: Sequence[str]) -> list[Any]:
+def _samples(captioner: Any, paths: Iterable[str]) -> list[Any]:
     """Images spread over all of them, as arrays, without those that cannot be read."""
     from keras_showattend.preprocessing.images import ImageError
 
     samples = []
-    for path in paths[:: max(1, len(paths) // SAMPLES)][:SAMPLES]:
+    for path in spread(paths, SAMPLES):
         with contextlib.suppress(ImageError):
             samples.append(captioner.preprocessor.image_converter.load(path))
     return samples
@@ -232,85 +238,88 @@ def _samples(captioner: Any, paths: Sequence[str]) -> list[Any]:
 def _caption(
     args: argparse.Namespace,
     captioner: Any,
-    todo: Sequence[str],
-    total: int,
+    images: Images,
+    todo: Todo,
+    total: int | None,
     rows: RowMaker,
     output: CaptionOutput,
 ) -> int:
     # Where captions run over the terminal, they are the progress.
     to_terminal = not args.output and sys.stdout.isatty()
-    visible = args.progress or (sys.stderr.isatty() and not to_terminal and len(todo) > 1)
-    bar = tqdm(total=total, initial=total - len(todo), unit="image", disable=not visible)
+    visible = args.progress or (sys.stderr.isatty() and not to_terminal and total != 1)
+    bar = tqdm(total=total, unit="image", disable=not visible)
     counts: Counter[str] = Counter()
     start = time.monotonic()
     with output.open() as sink, bar:
-        for path, result in write_captions(
-            captioner, todo, sink, rows, batch_size=args.batch_size, **search_options(args)
-        ):
+        captioned = caption_stream(
+            captioner,
+            todo,
+            rows,
+            output.done,
+            batch_size=args.batch_size,
+            **search_options(args),
+        )
+        for count, found in enumerate(captioned, start=1):
+            path, row = found.path, found.row
             message = None
-            if isinstance(result, Exception):
+            counts["copies"] += found.is_copy
+            counts["several frames"] += found.has_several_frames
+            if isinstance(row, Exception):
                 counts["unreadable"] += 1
-                message = f"skipped {printable(path)}: {printable(str(result))}"
+                message = f"skipped {printable(path)}: {printable(str(row))}"
             else:
-                counts["withheld"] += result["withheld"]
-                counts["cut"] += not result["complete"]
-                if result["withheld"] and not (args.csv or args.json or args.output):
-                    message = f"no caption for {printable(path)}: {rows.why_withheld(result)}"
+                sink.write(row)
+                counts["captioned"] += 1
+                counts["withheld"] += row["withheld"]
+                counts["cut"] += not row["complete"]
+                if row["withheld"] and not (args.csv or args.json or args.output):
+                    message = f"no caption for {printable(path)}: {rows.why_withheld(row)}"
+            if count % args.batch_size == 0:
+                sink.flush()
             if message:
                 bar.write(as_message(message), file=sys.stderr, end="")
             bar.update()
-    seconds = time.monotonic() - start
+    return _end(args, images, todo, counts, time.monotonic() - start)
+
+
+def _end(
+    args: argparse.Namespace,
+    images: Images,
+    todo: Todo,
+    counts: Counter[str],
+    seconds: float,
+) -> int:
+    """Tells what became of the images; returns the exit code."""
     unreadable = counts["unreadable"]
-    if args.output or args.progress or (sys.stderr.isatty() and len(todo) > 1):
-        say(_summary(len(todo), total - len(todo), counts, seconds))
-    elif unreadable and len(todo) > 1:
-        say(f"{unreadable} of {len(todo)} images could not be read")
-    return 1 if unreadable else 0
+    for reason in images.unreadable_folders:
+        say(f"skipped a folder that cannot be listed: {reason}")
+    if images.left_out:
+        say(f"left out {images.describe_left_out()}")
+    if counts["several frames"]:
+        say(
+            f"{counts['several frames']} images are animations or have several pages: the first "
+            "frame was captioned"
+        )
+    many = todo.count > 1
+    if args.output or args.progress or (sys.stderr.isatty() and many):
+        say(_summary(todo, counts, seconds))
+    elif unreadable and many:
+        say(f"{unreadable} of {todo.count} images could not be read")
+    return 1 if unreadable or images.unreadable_folders else 0
 
 
-def _summary(todo: int, skipped: int, counts: Counter[str], seconds: float) -> str:
+def _summary(todo: Todo, counts: Counter[str], seconds: float) -> str:
     parts = {
-        "skipped, captioned before": skipped,
+        "skipped, captioned before": todo.num_done,
+        "with the same content as another": counts["copies"],
         "below --min-confidence": counts["withheld"],
         "cut before their end (see --max-length)": counts["cut"],
         "unreadable": counts["unreadable"],
     }
     told = "".join(f"; {count} {what}" for what, count in parts.items() if count)
-    captioned = todo - counts["unreadable"]
-    return f"captioned {captioned} images at {todo / max(seconds, 1e-9):.1f} images/s{told}"
-
-
-def write_captions(
-    captioner: Any,
-    paths: Sequence[str],
-    sink: Sink,
-    rows: RowMaker,
-    *,
-    batch_size: int = BATCH_SIZE,
-    **search_options: Any,
-) -> Iterator[tuple[str, Row | Exception]]:
-    """Captions images and writes a row for each that can be read.
-
-    Args:
-        captioner: an `ImageCaptioner` or a `CaptionerEnsemble`.
-        paths: the images.
-        sink: where the rows go; it is flushed after each batch.
-        rows: makes a row of what the captioner gives.
-        batch_size: images that are captioned together.
-        **search_options: see `ImageCaptioner.generate`.
-
-    Yields:
-        For each image its path and the row that was written, or the error that tells why it
-        could not be read.
-    """
-    stream = captioner.generate_stream(paths, batch_size=batch_size, **search_options)
-    for count, (path, found) in enumerate(zip(paths, stream, strict=True), start=1):
-        result = found if isinstance(found, Exception) else rows.row(path, found)
-        if not isinstance(result, Exception):
-            sink.write(result)
-        if count % batch_size == 0:
-            sink.flush()
-        yield path, result
+    captioned = counts["captioned"]
+    rate = f" at {captioned / max(seconds, 1e-9):.1f} images/s" if captioned else ""
+    return f"captioned {captioned} images{rate}{told}"
 
 
 def _row_format(args: argparse.Namespace) -> RowFormat | None:

@@ -7,11 +7,12 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
 from keras_showattend.cli.row_formats import Row, RowFormat
+from keras_showattend.cli.row_index import RowIndex
 
 
 class Sink(Protocol):
@@ -28,8 +29,8 @@ class CaptionOutput(Protocol):
     """Rows of earlier runs, and a place for new ones."""
 
     @property
-    def done(self) -> Collection[str]:
-        """Absolute paths of the images that have a row."""
+    def done(self) -> RowIndex:
+        """The rows of images that have one."""
 
     def check_made_by(self, preset: str, settings: str) -> None:
         """Refuses earlier rows that another captioner made, or other settings."""
@@ -59,7 +60,7 @@ class CaptionFile:
         overwrite: bool. Whether to start anew, whatever the file holds.
 
     Attributes:
-        done: set of the absolute paths of the images that have a row.
+        done: `RowIndex` of the images that have a row.
 
     Raises:
         ValueError: if the file is of another format or lacks columns, is a folder, or would
@@ -69,7 +70,7 @@ class CaptionFile:
     def __init__(self, path: str, row_format: RowFormat, overwrite: bool = False) -> None:
         self.path = path
         self.format = row_format
-        self.done: set[str] = set()
+        self.done = RowIndex()
         self._made_by: dict[tuple[str, str], int] = {}
         self._end = 0
         self._lacks_newline = False
@@ -123,7 +124,7 @@ class CaptionFile:
             row = self.format.parse(text)
         except (ValueError, LookupError, csv.Error, RecursionError):
             raise self._refusal(number, text) from None
-        self.done.add(os.path.abspath(row[next(iter(self.format.columns))]))
+        self.done.add(row)
         made_by = (str(row.get("preset") or ""), str(row.get("settings") or ""))
         # A row without them is one that the user wrote.
         if any(made_by):
@@ -245,10 +246,9 @@ class StandardOutput:
         line: function of a row that gives its text.
     """
 
-    # There are no earlier rows.
-    done: Collection[str] = ()
-
     def __init__(self, header: str, line: Callable[[Row], str]) -> None:
+        # There are no earlier rows.
+        self.done = RowIndex()
         self._header = header
         self._line = line
 

@@ -21,6 +21,9 @@ LOCAL = "local"
 # Options of `caption` that have no meaning for the rows of a bulk run, and their defaults.
 _OTHERS = {
     "no_recursive": False,
+    "include": [],
+    "exclude": [],
+    "since": None,
     "csv": False,
     "overwrite": False,
     "all_beams": False,

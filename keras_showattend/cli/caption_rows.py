@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras_showattend.cli.row_formats import Columns, Row
@@ -14,8 +14,11 @@ COLUMNS: Columns = {
     "log_probability": float,
     "score": float,
     "confidence": float,
+    "shaky_words": str,
+    "unfamiliar": bool,
     "complete": bool,
     "withheld": bool,
+    "content": str,
     "preset": str,
     "settings": str,
 }
@@ -27,7 +30,6 @@ class RowMaker:
 
     Attributes:
         preset, settings: str. The same in every row: which captioner, and how it searched.
-        calibration: function from mean log-probability to confidence, or None.
         min_confidence: float in 0..1. A caption with less confidence is withheld: its row
             has an empty one. None for all captions.
         all_beams: bool. Whether a row holds the other beams, too.
@@ -35,21 +37,19 @@ class RowMaker:
 
     preset: str
     settings: str
-    calibration: Callable[[float], float] | None = None
     min_confidence: float | None = None
     all_beams: bool = False
 
-    def row(self, path: str, beams: Sequence[Any]) -> Row:
+    def row(self, path: str, beams: Sequence[Any], content: str) -> Row:
         """Makes the row of an image.
 
         Args:
             path: the image.
             beams: its `CaptionHypothesis`, best first.
+            content: what tells its content from that of others.
         """
         best = beams[0]
-        confidence = None
-        if self.calibration is not None:
-            confidence = self.calibration(best.log_probability / max(best.num_tokens, 1))
+        confidence = best.confidence
         withheld = (
             confidence is not None
             and self.min_confidence is not None
@@ -59,8 +59,11 @@ class RowMaker:
             "path": path,
             **_beam(best),
             "confidence": None if confidence is None else round(confidence, 4),
+            "shaky_words": " ".join(best.shaky_words),
+            "unfamiliar": best.unfamiliar,
             "complete": best.complete,
             "withheld": withheld,
+            "content": content,
             "preset": self.preset,
             "settings": self.settings,
         }
@@ -69,6 +72,17 @@ class RowMaker:
         if self.all_beams:
             row["alternatives"] = [_beam(beam) for beam in beams[1:]]
         return row
+
+    def copy(self, path: str, original: Row) -> Row:
+        """Makes the row of an image from that of another one with the same content.
+
+        Args:
+            path: the image.
+            original: the other row, which may lack what belongs to its own path.
+        """
+        own = {"path": path, "preset": self.preset, "settings": self.settings}
+        names = [*COLUMNS, *(["alternatives"] if self.all_beams else [])]
+        return {name: own.get(name, original.get(name)) for name in names}
 
     def why_withheld(self, row: Row) -> str:
         """Says why the caption of a row is empty."""

@@ -16,8 +16,13 @@ import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from keras_showattend._text import is_url
+from keras_showattend.preprocessing.camera_raw import read_preview
 from keras_showattend.preprocessing.image_arrays import array_to_uint8
-from keras_showattend.preprocessing.image_formats import readable_formats, unreadable_content
+from keras_showattend.preprocessing.image_formats import (
+    is_camera_raw,
+    readable_formats,
+    unreadable_content,
+)
 from keras_showattend.preprocessing.image_sources import (
     ImageError,
     ImageSource,
@@ -43,6 +48,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
 
 
 def binary_stream(source: ImageSource) -> io.BytesIO | str:
@@ -85,6 +91,8 @@ def read_image(
         ImageError: for a file that cannot be read, is too large or is damaged.
     """
     stream = binary_stream(source)
+    if isinstance(stream, str) and is_camera_raw(stream):
+        return _read_camera_raw(stream, source, size, crop)
     try:
         with _open_binary(stream, source) as file:
             try:
@@ -109,6 +117,25 @@ def read_image(
         stacklevel=3,
     )
     return image
+
+
+def _read_camera_raw(
+    path: str, source: ImageSource, size: tuple[int, int] | None, crop: bool
+) -> Image.Image:
+    try:
+        preview = read_preview(path)
+    except OSError as error:
+        raise file_error(source, error) from error
+    if size is not None and preview.turn in _SIDEWAYS:
+        size = size[::-1]
+    if isinstance(preview.content, np.ndarray):
+        image = to_rgb(Image.fromarray(array_to_uint8(preview.content, source)), source)
+    else:
+        try:
+            image = _read(io.BytesIO(preview.content), source, size, crop)
+        except _TruncatedJpegError as error:
+            raise refuse("The preview in the file is truncated: copy it again.", source) from error
+    return image if preview.turn is None else image.transpose(preview.turn)
 
 
 class _TruncatedJpegError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 
 from PIL import Image, features
@@ -15,17 +16,23 @@ _NO_IMAGES = {
 }
 # Formats whose plugin is always there and whose decoder may be missing: Pillow's feature of each.
 _OPTIONAL = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+# The raw data of cameras, whose embedded preview is read where `rawpy` is installed.
+_CAMERA_RAW = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw"),
+    *(".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f"),
+)
 # Images that people have, and that Pillow may not read.
 _SEEN_AS_IMAGES = (
     *(".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif", ".jp2", ".webp"),
-    # The raw data of cameras.
-    *(".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw"),
-    *(".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f"),
     # Vector graphics and the files of image editors.
     *(".ai", ".cdr", ".eps", ".svg", ".svgz", ".wmf", ".emf", ".xcf", ".kra", ".clip"),
     *(".exr", ".hdr", ".jxl", ".jxr", ".wdp", ".psb", ".palm", ".fits"),
 )
 HEIF_HINT = "HEIC and HEIF images need one more package: `pip install pillow-heif`."
+RAW_HINT = "Camera raw needs one more package: `pip install rawpy`."
+# Formats in which one file may hold several pages or frames, of which the first is read. What
+# else a photo of MPO or HEIF holds is no page: a preview, a depth map, a brighter copy.
+_PAGED = frozenset({"APNG", "AVIF", "FLI", "GIF", "PNG", "TIFF", "WEBP"})
 
 
 @functools.cache
@@ -52,13 +59,46 @@ def image_extensions() -> frozenset[str]:
     """Returns the lower-case endings of image files that can be read here, such as `".jpg"`."""
     # MPO, several JPEG images in one file, is opened by the plugin of JPEG.
     formats = {*readable_formats(), "MPO"}
-    return frozenset(e for e, name in Image.registered_extensions().items() if name in formats)
+    endings = {e for e, name in Image.registered_extensions().items() if name in formats}
+    return frozenset(endings.union(_CAMERA_RAW if reads_camera_raw() else ()))
+
+
+@functools.cache
+def reads_camera_raw() -> bool:
+    """Whether `rawpy` is installed."""
+    return importlib.util.find_spec("rawpy") is not None
+
+
+def is_camera_raw(path: str) -> bool:
+    """Whether a file name ends like that of a camera's raw data."""
+    return os.path.splitext(path)[1].lower() in _CAMERA_RAW
+
+
+def has_several_frames(path: str) -> bool:
+    """Whether an image file is an animation or has pages, of which the first is read.
+
+    Args:
+        path: a file; one that cannot be opened has none.
+    """
+    if os.path.splitext(path)[1].lower() not in _paged_extensions():
+        return False
+    try:
+        with Image.open(path, formats=readable_formats()) as image:
+            return image.format in _PAGED and bool(getattr(image, "is_animated", False))
+    except Exception:
+        # Decoders raise anything on a damaged file, which is told when it is read.
+        return False
+
+
+@functools.cache
+def _paged_extensions() -> frozenset[str]:
+    return frozenset(e for e, name in Image.registered_extensions().items() if name in _PAGED)
 
 
 @functools.cache
 def unreadable_image_extensions() -> frozenset[str]:
     """Returns the lower-case endings of files that are images to people and are not read here."""
-    return frozenset(_SEEN_AS_IMAGES) - image_extensions()
+    return frozenset(_SEEN_AS_IMAGES + _CAMERA_RAW) - image_extensions()
 
 
 def has_image_extension(name: str) -> bool:

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import io
 import json
 import os
@@ -175,7 +176,7 @@ def test_resumes_after_ctrl_c_and_half_a_line(
     assert output.read_bytes() == whole.read_bytes()
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "2 of 5 images are in" in captured.err
+    assert "; 2 skipped, captioned before" in captured.err
     # Nothing is left to do, and so no model is loaded.
     captioned.clear()
     assert caption(photos, "--output", output) == 0
@@ -200,6 +201,74 @@ def test_bad_pictures_are_tried_again(caption, captioned, photos, tmp_path, caps
     captioned.clear()
     assert caption(photos, "--output", tmp_path / "out.csv") == 0
     assert captioned == [str(photos / "b.jpg")]
+
+
+def test_the_same_content_is_captioned_once(caption, captioned, photos, tmp_path, capsys):
+    output = tmp_path / "out.jsonl"
+    for name in ("b2.png", "sub/f.png"):
+        shutil.copy(photos / "a.png", photos / name)
+    (photos / "broken.png").write_text("no image")
+    shutil.copy(photos / "broken.png", photos / "broken2.png")
+    assert caption(photos, "--output", output) == 1
+    names = ["a.png", "b.jpg", "broken.png", "c.bmp", "d.png", "sub/e.png"]
+    assert captioned == [str(photos / name) for name in names]
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    names = ["a.png", "b.jpg", "b2.png", "c.bmp", "d.png", "sub/e.png", "sub/f.png"]
+    assert [row["path"] for row in rows] == [str(photos / name) for name in names]
+    assert {**rows[0], "path": ""} == {**rows[2], "path": ""} == {**rows[6], "path": ""}
+    assert rows[0]["content"] == hashlib.sha256((photos / "a.png").read_bytes()).hexdigest()[:32]
+    told = capsys.readouterr().err
+    assert "captioned 7 images at " in told
+    assert "; 2 with the same content as another; 7 cut before" in told
+    assert "; 2 unreadable" in told
+    # Also of an earlier run, and without a model where it is all there is to do.
+    shutil.copy(photos / "d.png", photos / "g.png")
+    captioned.clear()
+    assert caption(photos / "g.png", "--output", output) == 0
+    assert captioned == []
+    row = json.loads(output.read_text().splitlines()[-1])
+    assert (row["path"], row["caption"]) == (str(photos / "g.png"), rows[4]["caption"])
+
+
+def test_an_image_that_changes_while_it_is_read(caption, photos, monkeypatch, capsys):
+    from keras_showattend import ImageCaptioner
+
+    original = ImageCaptioner.generate_stream
+
+    def slow(self, images, **options):
+        for beams in original(self, images, **options):
+            save_picture(photos / "b.jpg", 8)
+            os.utime(photos / "b.jpg", (1e9, 1e9))
+            yield beams
+
+    monkeypatch.setattr(ImageCaptioner, "generate_stream", slow)
+    assert caption(photos, "--no-recursive") == 1
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    assert "An image must stay as it is while it is read: run the command again" in captured.err
+
+
+def test_first_frames_are_told_once(caption, photos, capsys):
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "green")]
+    for name in ("x.gif", "y.tif"):
+        frames[0].save(photos / name, save_all=True, append_images=frames[1:])
+    assert caption(photos, "--exclude", "sub/", "--include", "*.gif", "--include", "*.tif") == 0
+    captured = capsys.readouterr()
+    assert [os.path.basename(line.split("\t")[0]) for line in captured.out.splitlines()] == [
+        "x.gif",
+        "y.tif",
+    ]
+    assert captured.err == (
+        "keras-showattend: 2 images are animations or have several pages: the first frame was "
+        "captioned\n"
+    )
+
+
+def test_nothing_new_since(caption, captioned, photos, capsys):
+    assert caption(photos, "--since", "2100-01-01") == 0
+    assert caption(photos, "--since", "yesterday") == 2
+    assert "must be a date such as 2026-01-31" in capsys.readouterr().err
+    assert captioned == []
 
 
 def test_overwrite(caption, captioned, photos, tmp_path):
@@ -352,7 +421,7 @@ def test_images_in_formats_that_are_not_read_are_counted_and_named(
     caption, photos, tmp_path, capsys
 ):
     drawing = "<svg xmlns='http://www.w3.org/2000/svg'/>"
-    for name in ("logo.svg", "sub/icon\n.svg", "raw.CR2"):
+    for name in ("logo.svg", "sub/icon\n.svg", "edit.KRA"):
         (photos / name).write_text(drawing)
     (photos / "notes.txt").write_text("no image")
     assert caption(photos, "--json") == 0
@@ -360,7 +429,7 @@ def test_images_in_formats_that_are_not_read_are_counted_and_named(
     assert len(captured.out.splitlines()) == 5
     [line] = captured.err.splitlines()
     assert line.startswith("keras-showattend: left out images in formats that are not read (")
-    for part in ("2 .svg", "1 .cr2", f"{photos / 'logo.svg'}", r"icon\n.svg", "raw.CR2"):
+    for part in ("2 .svg", "1 .kra", f"{photos / 'logo.svg'}", r"icon\n.svg", "edit.KRA"):
         assert part in line
     assert "notes" not in line
     only = tmp_path / "only"
@@ -445,6 +514,7 @@ def test_errors_before_the_model_is_loaded(caption, captioned, photos, tmp_path,
         ([inside, inside], "is given once"),
         ([photos, f"{photos}/."], "is given once"),
         ([tmp_path / "empty"], "A folder must hold images"),
+        ([], "At least one image or folder"),
         ([photos, "--output", output], "a file in an existing folder"),
         ([photos, "--output", tmp_path / "out.txt"], "end FILE in .jsonl or .csv"),
         ([photos, "--output", inside, "--csv", "--overwrite"], "is not one of the images"),

@@ -36,11 +36,11 @@ def test_find_images(tmp_path):
 
 
 def test_list_images_names_what_is_not_read(tmp_path):
-    touch(tmp_path, "a.jfif", "b.jp2", "c.PSD", "d.svg", "sub/e.CR2", ".f.nef")
+    touch(tmp_path, "a.jfif", "b.jp2", "c.PSD", "d.svg", "sub/e.kra", ".f.svg")
     touch(tmp_path, "g.pdf", "h.mpg", "i.csv", "j")
     listing = list_images(tmp_path)
     assert [path.name for path in listing.images] == ["a.jfif", "b.jp2", "c.PSD"]
-    assert [path.name for path in listing.unreadable] == ["d.svg", "e.CR2"]
+    assert [path.name for path in listing.unreadable] == ["d.svg", "e.kra"]
     assert [path.name for path in list_images(tmp_path, recursive=False).unreadable] == ["d.svg"]
 
 

@@ -1,0 +1,185 @@
+"""Finds the images of HTML and where their alt texts are written, by tree-sitter."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import html
+import re
+from typing import Any
+
+from keras_showattend._install import install_advice
+from keras_showattend.alt_text.page_images import PageImage
+
+# What a browser takes for text in these is no image.
+_TEXT_ONLY = frozenset({"iframe", "noembed", "noframes", "textarea", "title", "xmp"})
+_LAZY = ("data-src", "data-original", "data-lazy-src", "data-srcset")
+# Code that a server runs; it may hold anything.
+_SERVER_CODE = re.compile(r"<\?(?!xml\b).*?\?>|<%.*?%>", re.DOTALL)
+_TEMPLATE = re.compile(r"\{\{|\{%|\{#|\$\{|<%|<\?|\[\[")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_CANDIDATE = re.compile(r"[\s,]*([^\s,]\S*)([^,]*),?")
+
+
+def find_html_images(text: str) -> list[PageImage]:
+    """Finds the `<img>` elements of HTML.
+
+    Args:
+        text: HTML, which may be broken.
+
+    Returns:
+        List of `PageImage` in order. `<input type="image">` and what only scripts or style
+        sheets show is not among them.
+
+    Raises:
+        ModuleNotFoundError: if tree-sitter is not installed.
+    """
+    if "<img" not in text.lower():
+        return []
+    # Server code and letters beyond ASCII change no position and no structure.
+    masked = _SERVER_CODE.sub(lambda code: " " * len(code[0]), text)
+    content = _NOT_ASCII.sub("x", masked).encode("ascii")
+    parser, query = _parser()
+    found, base = [], None
+    tags = query(parser.parse(content).root_node)
+    for tag in sorted(tags, key=lambda node: node.start_byte):
+        name = _child(tag, "tag_name")
+        kind = name.text.lower()
+        if kind == b"base" and base is None:
+            base = _attributes(tag, text).get("href", (None,))[0]
+        elif kind == b"img" and not _is_in_text(tag):
+            found.append(_image(tag, name, text, masked))
+    return [dataclasses.replace(image, base=base) for image in found] if base else found
+
+
+@functools.cache
+def _parser() -> tuple[Any, Any]:
+    try:
+        import tree_sitter
+        import tree_sitter_html
+    except ImportError:
+        raise ModuleNotFoundError(
+            f"To find images in HTML, install tree-sitter: {install_advice('alt')}"
+        ) from None
+    language = tree_sitter.Language(tree_sitter_html.language())
+    query = tree_sitter.Query(
+        language,
+        """([(start_tag (tag_name) @name) (self_closing_tag (tag_name) @name)] @tag
+            (#match? @name "^([iI][mM][gG]|[bB][aA][sS][eE])$"))""",
+    )
+
+    def tags(root: Any) -> list[Any]:
+        return list(tree_sitter.QueryCursor(query).captures(root).get("tag", ()))
+
+    return tree_sitter.Parser(language), tags
+
+
+def _image(tag: Any, name: Any, text: str, masked: str) -> PageImage:
+    start, end = tag.start_byte, tag.end_byte
+    attributes = _attributes(tag, text)
+    sources = [attributes["src"][0]] if attributes.get("src", ("",))[0] else []
+    sources += [attributes[key][0] for key in _LAZY[:-1] if key in attributes]
+    for key in ("srcset", _LAZY[-1]):
+        sources += _candidates(attributes[key][0]) if key in attributes else []
+    sources += _picture_sources(tag, text)
+    alt: str | None = None
+    place = (name.end_byte, name.end_byte)
+    if "alt" in attributes:
+        alt, place = attributes["alt"][0], attributes["alt"][1:]
+    obstacle = None
+    raw = text[start:end]
+    if (
+        masked[start:end] != raw
+        or any(_TEMPLATE.search(key) or "%}" in key or "}}" in key for key in attributes)
+        or (tag.has_error and _TEMPLATE.search(raw))
+        or any(_TEMPLATE.search(source) for source in sources[:1])
+    ):
+        obstacle = "a template makes it"
+    elif tag.has_error or not raw.endswith(">") or not raw.startswith("<" + name.text.decode()):
+        obstacle = "its tag is broken"
+    return PageImage(
+        sources=tuple(dict.fromkeys(source.strip() for source in sources if source.strip())),
+        alt=alt,
+        start=place[0],
+        end=place[1],
+        after=end,
+        line=tag.start_point.row + 1,
+        is_html=True,
+        is_named=_is_named(attributes),
+        obstacle=obstacle,
+    )
+
+
+def _is_named(attributes: dict[str, tuple[str, int, int]]) -> bool:
+    def value(key: str) -> str:
+        return attributes.get(key, ("",))[0].strip()
+
+    return bool(
+        value("aria-label")
+        or value("aria-labelledby")
+        or value("aria-hidden").lower() == "true"
+        or value("role").lower() in ("presentation", "none")
+    )
+
+
+def _attributes(tag: Any, text: str) -> dict[str, tuple[str, int, int]]:
+    """From the lower-case name of each attribute to its value, start and end; the first counts."""
+    found: dict[str, tuple[str, int, int]] = {}
+    for node in tag.children:
+        if node.type != "attribute":
+            continue
+        key = _child(node, "attribute_name")
+        quoted = _child(node, "quoted_attribute_value") or node
+        value = _child(quoted, "attribute_value")
+        content = html.unescape(text[value.start_byte : value.end_byte]) if value else ""
+        name = text[key.start_byte : key.end_byte].lower()
+        found.setdefault(name, (content, node.start_byte, node.end_byte))
+    return found
+
+
+def _child(node: Any, kind: str) -> Any:
+    return next((child for child in node.children if child.type == kind), None)
+
+
+def _tag_of(element: Any) -> Any:
+    return _child(element, "start_tag") or _child(element, "self_closing_tag")
+
+
+def _name_of(element: Any) -> str:
+    tag = _tag_of(element)
+    name = tag and _child(tag, "tag_name")
+    return name.text.decode().lower() if name else ""
+
+
+def _is_in_text(tag: Any) -> bool:
+    node = tag.parent
+    while node is not None:
+        if node.type == "element" and _name_of(node) in _TEXT_ONLY:
+            return True
+        node = node.parent
+    return False
+
+
+def _picture_sources(tag: Any, text: str) -> list[str]:
+    """What the `<source>` elements of a `<picture>` name, in order."""
+    picture = tag.parent
+    for _ in range(4):
+        if picture is None or _name_of(picture) == "picture":
+            break
+        picture = picture.parent
+    if picture is None or _name_of(picture) != "picture":
+        return []
+    found, waiting = [], [picture]
+    while waiting:
+        node = waiting.pop()
+        if _name_of(node) == "source":
+            attributes = _attributes(_tag_of(node), text)
+            found += _candidates(attributes.get("srcset", ("",))[0])
+        # Unclosed elements lie in one another.
+        waiting += [child for child in reversed(node.children) if child.type == "element"]
+    return found
+
+
+def _candidates(srcset: str) -> list[str]:
+    """The addresses of a `srcset`, in order."""
+    return [match[1].rstrip(",") for match in _CANDIDATE.finditer(srcset)]
