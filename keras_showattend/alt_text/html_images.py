@@ -6,11 +6,14 @@ import dataclasses
 import functools
 import html
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from keras_showattend._install import install_advice
 from keras_showattend.alt_text.page_images import PageImage
 
+# From a start and an end to what stands there.
+_Read: TypeAlias = Callable[[int, int], str]
 # What a browser takes for text in these is no image.
 _TEXT_ONLY = frozenset({"iframe", "noembed", "noframes", "textarea", "title", "xmp"})
 _LAZY = ("data-src", "data-original", "data-lazy-src", "data-srcset")
@@ -18,14 +21,18 @@ _LAZY = ("data-src", "data-original", "data-lazy-src", "data-srcset")
 _SERVER_CODE = re.compile(r"<\?(?!xml\b).*?\?>|<%.*?%>", re.DOTALL)
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#|\$\{|<%|<\?|\[\[")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_CANDIDATE = re.compile(r"[\s,]*([^\s,]\S*)([^,]*),?")
+# An address ends at a comma before a blank, or at a blank with a size behind it.
+_CANDIDATE = re.compile(r"[\s,]*([^\s,]\S*?)(?:,+(?=\s|$)|\s+[^,]*(?:,|$)|$)")
 
 
-def find_html_images(text: str) -> list[PageImage]:
+def find_html_images(
+    text: str, decode: Callable[[str], str] = lambda text: text
+) -> list[PageImage]:
     """Finds the `<img>` elements of HTML.
 
     Args:
         text: HTML, which may be broken.
+        decode: function from a part of the text to what a person reads there.
 
     Returns:
         List of `PageImage` in order. `<input type="image">` and what only scripts or style
@@ -39,6 +46,10 @@ def find_html_images(text: str) -> list[PageImage]:
     # Server code and letters beyond ASCII change no position and no structure.
     masked = _SERVER_CODE.sub(lambda code: " " * len(code[0]), text)
     content = _NOT_ASCII.sub("x", masked).encode("ascii")
+
+    def read(start: int, end: int) -> str:
+        return decode(text[start:end])
+
     parser, query = _parser()
     found, base = [], None
     tags = query(parser.parse(content).root_node)
@@ -46,9 +57,9 @@ def find_html_images(text: str) -> list[PageImage]:
         name = _child(tag, "tag_name")
         kind = name.text.lower()
         if kind == b"base" and base is None:
-            base = _attributes(tag, text).get("href", (None,))[0]
+            base = _attributes(tag, read).get("href", (None,))[0]
         elif kind == b"img" and not _is_in_text(tag):
-            found.append(_image(tag, name, text, masked))
+            found.append(_image(tag, name, text, masked, read))
     return [dataclasses.replace(image, base=base) for image in found] if base else found
 
 
@@ -74,14 +85,14 @@ def _parser() -> tuple[Any, Any]:
     return tree_sitter.Parser(language), tags
 
 
-def _image(tag: Any, name: Any, text: str, masked: str) -> PageImage:
+def _image(tag: Any, name: Any, text: str, masked: str, read: _Read) -> PageImage:
     start, end = tag.start_byte, tag.end_byte
-    attributes = _attributes(tag, text)
+    attributes = _attributes(tag, read)
     sources = [attributes["src"][0]] if attributes.get("src", ("",))[0] else []
     sources += [attributes[key][0] for key in _LAZY[:-1] if key in attributes]
     for key in ("srcset", _LAZY[-1]):
         sources += _candidates(attributes[key][0]) if key in attributes else []
-    sources += _picture_sources(tag, text)
+    sources += _picture_sources(tag, read)
     alt: str | None = None
     place = (name.end_byte, name.end_byte)
     if "alt" in attributes:
@@ -122,7 +133,7 @@ def _is_named(attributes: dict[str, tuple[str, int, int]]) -> bool:
     )
 
 
-def _attributes(tag: Any, text: str) -> dict[str, tuple[str, int, int]]:
+def _attributes(tag: Any, read: _Read) -> dict[str, tuple[str, int, int]]:
     """From the lower-case name of each attribute to its value, start and end; the first counts."""
     found: dict[str, tuple[str, int, int]] = {}
     for node in tag.children:
@@ -131,8 +142,8 @@ def _attributes(tag: Any, text: str) -> dict[str, tuple[str, int, int]]:
         key = _child(node, "attribute_name")
         quoted = _child(node, "quoted_attribute_value") or node
         value = _child(quoted, "attribute_value")
-        content = html.unescape(text[value.start_byte : value.end_byte]) if value else ""
-        name = text[key.start_byte : key.end_byte].lower()
+        content = html.unescape(read(value.start_byte, value.end_byte)) if value else ""
+        name = read(key.start_byte, key.end_byte).lower()
         found.setdefault(name, (content, node.start_byte, node.end_byte))
     return found
 
@@ -160,7 +171,7 @@ def _is_in_text(tag: Any) -> bool:
     return False
 
 
-def _picture_sources(tag: Any, text: str) -> list[str]:
+def _picture_sources(tag: Any, read: _Read) -> list[str]:
     """What the `<source>` elements of a `<picture>` name, in order."""
     picture = tag.parent
     for _ in range(4):
@@ -173,7 +184,7 @@ def _picture_sources(tag: Any, text: str) -> list[str]:
     while waiting:
         node = waiting.pop()
         if _name_of(node) == "source":
-            attributes = _attributes(_tag_of(node), text)
+            attributes = _attributes(_tag_of(node), read)
             found += _candidates(attributes.get("srcset", ("",))[0])
         # Unclosed elements lie in one another.
         waiting += [child for child in reversed(node.children) if child.type == "element"]
@@ -182,4 +193,4 @@ def _picture_sources(tag: Any, text: str) -> list[str]:
 
 def _candidates(srcset: str) -> list[str]:
     """The addresses of a `srcset`, in order."""
-    return [match[1].rstrip(",") for match in _CANDIDATE.finditer(srcset)]
+    return [match[1] for match in _CANDIDATE.finditer(srcset)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import functools
 import re
 import urllib.parse
@@ -58,7 +59,10 @@ def find_markdown_images(text: str) -> list[PageImage]:
                     )
                     found.append(_image(child, alt, where, (start, end), source, lines))
     if html:
-        found += find_html_images(_only(source, sorted(html)))
+        found += [
+            dataclasses.replace(image, line=lines.number(image.start))
+            for image in find_html_images(_only(source, sorted(html)))
+        ]
     return sorted(found, key=lambda image: image.start)
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 import urllib.parse
-from collections.abc import Callable
 
 # Alt texts that say nothing.
 _EMPTY_WORDS = re.compile(
@@ -59,15 +58,6 @@ class PageImage:
         if self.alt is None or (not self.is_html and not self.alt):
             return True
         return empty and bool(self.alt) and says_nothing(self.alt, self.sources)
-
-    def decoded(self, decode: Callable[[str], str]) -> PageImage:
-        """The image with its texts as a person reads them."""
-        return dataclasses.replace(
-            self,
-            sources=tuple(map(decode, self.sources)),
-            alt=None if self.alt is None else decode(self.alt),
-            base=None if self.base is None else decode(self.base),
-        )
 
 
 def says_nothing(alt: str, sources: tuple[str, ...]) -> bool:

@@ -51,7 +51,7 @@ class Page:
         text: str. The page, from which `codec` makes its bytes exactly.
         codec: str. `"utf-8"`, `"utf-16-le"`, `"utf-16-be"`, or `"latin-1"`, in which every
             character stands for a byte of a page in another encoding.
-        charset: str. The encoding of a page whose codec is `"latin-1"`.
+        charset: str. The encoding of an HTML page whose codec is `"latin-1"`.
         is_unicode: bool. Whether letters beyond ASCII can be written as they are.
     """
 
@@ -73,12 +73,13 @@ class Page:
 
     def images(self) -> list[PageImage]:
         """The images of the page in order."""
-        find = find_markdown_images if self.is_markdown else find_html_images
-        return [image.decoded(self.readable) for image in find(self.text)]
+        if self.is_markdown:
+            return find_markdown_images(self.text)
+        return find_html_images(self.text, self.readable)
 
     def readable(self, text: str) -> str:
         """A part of the text as a person reads it."""
-        if self.codec != "latin-1":
+        if self.codec != "latin-1" or self.is_markdown:
             return text
         return text.encode("latin-1").decode(self.charset, errors="surrogateescape")
 

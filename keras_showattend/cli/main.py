@@ -25,6 +25,7 @@ from keras_showattend.cli.quiet import quiet_tensorflow
 # `run(args) -> int`, and may have `interrupted(args) -> str`, which tells how to resume.
 COMMANDS = {
     "caption": "describe images in words",
+    "alt": "write alt texts for the images of web pages",
     "train": "train a captioner on images with captions",
     "evaluate": "score a captioner, with confidence intervals and warnings",
     "average": "average the weights of captioners fine-tuned from the same one",
