@@ -80,6 +80,19 @@ def run(args: argparse.Namespace) -> int:
         if (value := getattr(args, key)) is not None
     }
     segment = None if args.segmenter is None else _segmenter(args.segmenter)
+    if args.calibrate:
+        captioner = load_captioner(captioners[0][1])
+        calibration = ev.calibrate(
+            captioner,
+            dataset,
+            split=args.split,
+            feature_cache=args.feature_cache,
+            seed=args.seed,
+            segment=segment,
+            **search_options(args),
+        )
+        say(f"wrote {calibration.save(captioners[0][1][0])}")
+        say(ev.format_calibration(calibration))
     results = []
     for name, folders in captioners:
         captioner = load_captioner(folders)
@@ -99,9 +112,6 @@ def run(args: argparse.Namespace) -> int:
         text = ev.format_comparison(result)
     else:
         result, text = results[0], ev.format_evaluation(results[0])
-    if args.calibrate:
-        calibration = ev.calibrate(result, segment=segment)
-        say(f"wrote {calibration.save(captioners[0][1][0])}")
     if args.report:
         shown = dataset if args.split is None else dataset.split(args.split)
         # Several captioners have no attention in common.

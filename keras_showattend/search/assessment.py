@@ -29,6 +29,11 @@ class CaptionAssessment(NamedTuple):
 class Assessor(Protocol):
     """What a search needs to know of a `keras_showattend.explain.Calibration`."""
 
+    @property
+    def knows_words(self) -> bool:
+        """Whether `assess` tells how probably a word is right."""
+        ...
+
     def assess(
         self,
         words: Sequence[str],
@@ -43,6 +48,21 @@ class Assessor(Protocol):
             reading: dict of arrays; see `CaptionReader`, without the axis of the batch. The
                 rows after the first T are those of the end token, if the caption has one, and
                 of padding.
+        """
+        ...
+
+    def rewordings(
+        self, words: Sequence[str], word_confidences: Sequence[float | None], least: float
+    ) -> Sequence[tuple[tuple[str, ...], tuple[float | None, ...]]]:
+        """Says a caption in other ways, with fewer words below a confidence.
+
+        Args:
+            words: list of T str.
+            word_confidences: list of T, as `assess` gives them.
+            least: float, 0..1.
+
+        Returns:
+            List of captions, each its words and their confidences; the caption itself is one.
         """
         ...
 

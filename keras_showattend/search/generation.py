@@ -11,6 +11,7 @@ import numpy as np
 from keras_showattend._typing import Array
 from keras_showattend.preprocessing.images import ImageError, as_image_list
 from keras_showattend.search.assessment import Assessor
+from keras_showattend.search.cautious import reword_captions
 from keras_showattend.search.generate_function import GenerateFunction
 from keras_showattend.search.hypothesis import CaptionHypothesis, hypotheses
 from keras_showattend.search.options import SearchOptions
@@ -152,6 +153,10 @@ class Generation:
             one = {name: array[row] for name, array in reading.items()}
             words = [beam.words for beam in beams]
             beams[0] = beams[0]._replace(**assessor.assess(words[0], words, one)._asdict())
+        if options.cautious is not None:
+            return reword_captions(
+                self.search, self.preprocessor, encoded, found, assessor, options, capitalize
+            )
         return found
 
     def _stream(

@@ -8,10 +8,12 @@ from explain_fixtures import make_tiny_captioner, tiny_picture
 
 from keras_showattend.explain import Calibration, explain, fit_calibration, load_calibration
 from keras_showattend.explain.calibration import (
+    FEWEST_IMAGES_FOR_WORDS,
     expected_calibration_error,
     fit_logistic,
     keeps_up_with_people,
 )
+from keras_showattend.explain.evidence import CaptionEvidence
 
 
 def test_the_logistic_curve_is_recovered():
@@ -114,3 +116,70 @@ def test_explanations_carry_it():
         expected = 1 / (1 + np.exp(-(2 * explanation.log_probability / tokens + 1)))
         assert explanation.confidence == pytest.approx(expected)
         assert "Confidence" in explanation.to_html()
+
+
+def with_evidence(count):
+    """Half of the captions are right; their words were sure, those of the others were not."""
+    generator = np.random.default_rng(5)
+    scores, captions, references, evidence = {}, {}, {}, {}
+    for index in range(count):
+        animal, place = ("dog", "cat", "horse")[index % 3], ("grass", "sand")[index // 3 % 2]
+        references[index] = [f"a {animal} on {place}", f"the {animal} stands on {place}", "a photo"]
+        good = index % 2 == 0
+        words = ("a", animal, "on", place) if good else ("a", "bench", "on", "snow")
+        log_probabilities = generator.normal(-0.3 if good else -1.5, 0.2, 5)
+        reading = {
+            "log_probabilities": log_probabilities,
+            "entropies": -log_probabilities,
+            "mean_annotations": generator.normal(size=7),
+        }
+        captions[index] = " ".join(words)
+        evidence[index] = CaptionEvidence.of(words, [words, words[:2]], reading)
+        scores[index] = evidence[index].mean_log_probability
+    return scores, captions, references, evidence
+
+
+def test_words_are_calibrated_with_enough_images(tmp_path):
+    scores, captions, references, evidence = with_evidence(120)
+    vocabulary = ["animal", "dog", "seat"]
+    calibration = fit_calibration(
+        scores, captions, references, evidence=evidence, vocabulary=vocabulary
+    )
+    assert calibration.knows_words
+    assert calibration.word_figures["num_words"] == 240
+    assert calibration.word_figures["base_rate"] == pytest.approx(0.5)
+    assert calibration.word_figures["expected_calibration_error"] < 0.1
+    ratios = [row["cider_ratio"] for row in calibration.coverage["surest"]]
+    assert ratios[0] == pytest.approx(1)
+    assert ratios[2] > 1.9
+    # "Bench" was wrong everywhere, and so was "seat"; "dog" was never wrong.
+    assert calibration.thesaurus.broader == {}
+    calibration.save(tmp_path)
+    loaded = load_calibration(tmp_path)
+    assert (tmp_path / "calibration.json").stat().st_size < 20_000
+    for given in (calibration, loaded):
+        for right, key in ((True, 0), (False, 1)):
+            found = evidence[key]
+            reading = {
+                "log_probabilities": found.log_probabilities,
+                "entropies": found.entropies,
+                "mean_annotations": found.mean_annotation,
+            }
+            judged = given.assess(found.words, [found.words], reading)
+            assert (judged.confidence > 0.5) is right
+            assert judged.word_confidences[0] is judged.word_confidences[2] is None
+            assert (judged.word_confidences[1] > 0.5) is right
+            assert (judged.word_confidences[3] > 0.5) is right
+    one = calibration.assess(found.words, [found.words], reading)
+    other = loaded.assess(found.words, [found.words], reading)
+    assert other.confidence == pytest.approx(one.confidence, abs=1e-3)
+    far = {**reading, "mean_annotations": np.full(7, 9.0)}
+    assert loaded.assess(found.words, [found.words], far).unfamiliar is True
+
+
+def test_few_images_calibrate_captions_alone():
+    scores, captions, references, evidence = with_evidence(FEWEST_IMAGES_FOR_WORDS - 1)
+    calibration = fit_calibration(scores, captions, references, evidence=evidence)
+    assert not calibration.knows_words
+    assert calibration.word_figures is None
+    assert calibration.coverage["surest"][2]["cider_ratio"] > 1.5
