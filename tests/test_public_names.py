@@ -77,6 +77,7 @@ NAMES = {
         "calibrate",
         "compare_evaluations",
         "evaluate_captions",
+        "format_calibration",
         "format_comparison",
         "format_evaluation",
         "write_report",
@@ -84,6 +85,7 @@ NAMES = {
     "explain": [
         "CALIBRATION_FILE",
         "Calibration",
+        "CaptionEvidence",
         "Explanation",
         "compare_searches",
         "explain",

@@ -6,6 +6,7 @@ from keras_showattend.explain.calibration import (
     fit_calibration,
     load_calibration,
 )
+from keras_showattend.explain.evidence import CaptionEvidence
 from keras_showattend.explain.explainer import explain
 from keras_showattend.explain.explanation import Explanation
 from keras_showattend.explain.searches import compare_searches
@@ -13,6 +14,7 @@ from keras_showattend.explain.searches import compare_searches
 __all__ = [
     "CALIBRATION_FILE",
     "Calibration",
+    "CaptionEvidence",
     "Explanation",
     "compare_searches",
     "explain",

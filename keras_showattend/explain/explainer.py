@@ -49,6 +49,7 @@ def explain(
         ValueError: for a number of beams or words below 1, or `caption` with several images.
     """
     options = captioner.search_options(**search_options)
+    options.check_assessor(getattr(captioner, "calibration", None))
     sources, is_single = as_image_list(image)
     if caption is not None and not is_single:
         raise ValueError(

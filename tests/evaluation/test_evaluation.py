@@ -13,6 +13,7 @@ from keras_showattend.evaluation import (
     calibrate,
     compare_evaluations,
     evaluate_captions,
+    format_calibration,
     format_comparison,
     format_evaluation,
 )
@@ -305,13 +306,36 @@ def test_control_characters_of_captions_are_escaped_in_text(evaluation):
     assert r"the caption \x1b[31mred" in format_evaluation(shown)
 
 
-def test_calibration_of_an_evaluation(captioner, dataset):
-    answers = [texts[2] for texts in dataset.split("dev").captions]
-    calibration = calibrate(said(captioner, dataset, *answers))
+def test_a_calibrated_captioner_is_told_how_its_confidence_did(dataset, evaluation):
+    assert evaluation["confidence"] is None
+    captioner = make_tiny_captioner()
+    options = {"num_beams": 1, "feature_cache": None}
+    calibration = calibrate(captioner, dataset, split="dev", **options)
     assert calibration.num_images == 12
-    assert calibration.base_rate > 0.5
     assert calibration.settings["split"] == "dev"
     assert calibration.settings["decoder"]["num_beams"] == 1
+    assert "12 images" in format_calibration(calibration)
+    assert "that takes 100 images" in format_calibration(calibration)
+    captioner.calibration = calibration
+    found = evaluate_captions(captioner, dataset, split="dev", **FAST)
+    assert found["scores"] == evaluation["scores"]
+    figures = found["confidence"]
+    rows = found["images"]
+    assert figures["mean"] == pytest.approx(np.mean([row["confidence"] for row in rows]))
+    assert figures["outcome"] == pytest.approx(calibration.base_rate)
+    assert figures["surest"][0]["cider"] == pytest.approx(found["scores"]["cider"])
+    assert figures["words"] is None
+    # The caption words, none of which is judged.
+    assert [word for word, _ in rows[0]["words"]] == rows[0]["caption"].lower().split()
+    assert {sure for _, sure in rows[0]["words"]} == {None}
+    assert "came true" in format_evaluation(found)
+    assert warned(found, "those of the fit")
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_what_is_reworded_calibrates_nothing(captioner, dataset):
+    with pytest.raises(ValueError, match="leave out `cautious`"):
+        calibrate(captioner, dataset, split="dev", cautious=0.5)
 
 
 def test_unknown_names_are_refused(captioner, dataset):
