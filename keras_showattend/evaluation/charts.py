@@ -1,4 +1,4 @@
-"""Histograms as inline SVG, in the colours of the page."""
+"""Histograms and curves as inline SVG, in the colours of the page."""
 
 from __future__ import annotations
 
@@ -62,6 +62,51 @@ def histogram(
         f"{escape(label)}</text>"
     )
     title = escape(f"Histogram of {label}: {', '.join(series)}")
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def curves(
+    x: Sequence[float], series: Mapping[str, Sequence[float]], x_label: str, y_label: str
+) -> str:
+    """Draws one or two curves between 0 and 1 on both axes.
+
+    Args:
+        x: float[N], 0..1.
+        series: dict of name to float[N], 0..1.
+        x_label, y_label: str. What the axes are.
+
+    Returns:
+        str: an `<svg>` element, whose CSS classes `l0` and `l1` colour the curves.
+    """
+
+    def across(value: float) -> float:
+        return LEFT + (WIDTH - LEFT - 6) * value
+
+    def down(value: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value
+
+    parts = []
+    for number, values in enumerate(series.values()):
+        points = " ".join(f"{across(a):.1f},{down(b):.1f}" for a, b in zip(x, values, strict=True))
+        parts.append(f'<polyline class="l{number}" points="{points}"/>')
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(
+            f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">'
+            f"{tick:.0%}</text>"
+        )
+    for tick in (0, 0.5, 1):
+        parts.append(
+            f'<text x="{LEFT - 4}" y="{down(tick) + 4:.1f}" text-anchor="end">{tick:.0%}</text>'
+        )
+    parts.append(
+        f'<path class="axis" d="M{LEFT} {TOP}V{down(0)}H{WIDTH - 6}"/>'
+        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 5}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+    )
+    title = escape(f"{y_label} by {x_label}: {', '.join(series)}")
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>'
         f"{''.join(parts)}</svg>"

@@ -42,8 +42,8 @@ def confidence_figures(
     Returns:
         None if a caption has no confidence, or no image has 2 references. Else dict of `mean`
         confidence, `outcome` (the share of people that captions keep up with),
-        `expected_calibration_error`, `brier_score`, `brier_base_rate`, `reliability`; `surest`
-        and `area` of `risk_coverage`; `unfamiliar`, the share of such images, or None; and
+        `expected_calibration_error`, `brier_score`, `brier_base_rate`, `reliability`; `surest`,
+        `curve` and `area` of `risk_coverage`; `unfamiliar`, the share of such images, or None; and
         `words`, see `Calibration.word_figures`, or None.
     """
     texts = {key: one.text for key, one in captions.items() if one.confidence is not None}

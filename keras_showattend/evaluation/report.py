@@ -13,7 +13,8 @@ from keras_showattend._files import write_text
 from keras_showattend._templates import render
 from keras_showattend._typing import PathLike
 from keras_showattend.data import CaptionDataset
-from keras_showattend.evaluation.charts import histogram
+from keras_showattend.evaluation.charts import curves, histogram
+from keras_showattend.evaluation.confidence import confidence_lines
 from keras_showattend.evaluation.examples import example_parts
 from keras_showattend.explain.html import css_colours
 from keras_showattend.explain.overlay import GREYNESS
@@ -89,6 +90,7 @@ def write_report(
         scores=_scores(evaluation),
         constant=evaluation["checks"]["constant_caption"],
         charts=_charts(rows, metric),
+        confidence=_confidence(evaluation.get("confidence")),
         checks=_checks(evaluation["checks"]),
         most_common=diversity["most_common"],
         metric=label,
@@ -165,6 +167,46 @@ def _charts(rows: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, An
             (histogram({"captions": per_word}, "log-probability a word, nats"), False),
         )
     ]
+
+
+def _confidence(figures: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the page shows of `confidence_figures`."""
+    if figures is None:
+        return None
+    risk, by_group, words = figures["curve"], figures["reliability"], figures["words"]
+    risk_chart = curves(
+        risk["coverage"],
+        {"by confidence": risk["confidence"], "oracle": risk["oracle"]},
+        "share of images captioned, the surest first",
+        "share of people who do better",
+    )
+    charts: list[tuple[str, tuple[str, ...]]] = [
+        (risk_chart, ("by confidence", "an order that knows the outcomes"))
+    ]
+    for name, groups in (("captions", by_group), ("words", words and words["reliability"])):
+        if groups:
+            came_true = {
+                "came true": [group["outcome"] for group in groups],
+                "as promised": [group["confidence"] for group in groups],
+            }
+            promised = [group["confidence"] for group in groups]
+            label = f"confidence of {name}, in ten groups"
+            charts.append((curves(promised, came_true, label, "came true"), tuple(came_true)))
+    return {
+        "lines": confidence_lines(figures),
+        "area": {name: f"{area:.3f}" for name, area in figures["area"].items()},
+        "surest": [
+            (
+                f"{row['coverage']:.0%}",
+                row["num_images"],
+                printed_score(row["cider"]),
+                f"{row['cider_ratio']:.2f}",
+                f"{row['outcome']:.0%}",
+            )
+            for row in figures["surest"]
+        ],
+        "charts": [{"svg": Markup(svg), "names": names} for svg, names in charts],
+    }
 
 
 def _checks(checks: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ class Calibration:
             `confidence`, the share `outcome` that came true, and `num_images`.
         event: str. What the confidence is the probability of.
         settings: dict. Decoder settings and data with which it was measured.
-        coverage: dict from `risk_coverage`, by the same cross-validation.
+        coverage: dict of `surest` and `area` of `risk_coverage`, by the same cross-validation.
         word_figures: dict of the same for words: `num_words`, `base_rate` (how many are right),
             `expected_calibration_error`, `brier_score`, `brier_base_rate` and `reliability`.
         captions: `CaptionModel`, or None.
@@ -260,7 +260,9 @@ def fit_calibration(
         num_images=len(ids),
         reliability=reliability(unseen, y),
         settings=settings,
-        coverage=risk_coverage(unseen, y, scores),
+        coverage={
+            name: part for name, part in risk_coverage(unseen, y, scores).items() if name != "curve"
+        },
         **of_words,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 COVERAGES = (1.0, 0.75, 0.5, 0.25, 0.1)
+NUM_CURVE_POINTS = 20
 
 
 def risk_coverage(
@@ -24,8 +25,9 @@ def risk_coverage(
 
     Returns:
         Dict of `surest`, a list of dicts of `coverage`, `num_images`, `cider`, `cider_ratio`
-        (to the mean of all images) and `outcome`; and `area`, a dict of the area under the curve
-        by `confidence`, at `random` and by an `oracle` that knows the outcomes.
+        (to the mean of all images) and `outcome`; `curve`, a dict of lists of `coverage` and of the
+        risk by `confidence` and by an `oracle` that knows the outcomes; and `area`, a dict of the
+        area under the curve by both, and at `random`.
 
     Source: El-Yaniv and Wiener 2010; Geifman et al. 2019 for the area.
     """
@@ -44,14 +46,23 @@ def risk_coverage(
                 "outcome": float(outcomes[part].mean()),
             }
         )
-    area = {
-        "confidence": _area(outcomes[order]),
-        "random": 1 - float(outcomes.mean()),
-        "oracle": _area(np.sort(outcomes)[::-1]),
+    risk, least = _risks(outcomes[order]), _risks(np.sort(outcomes)[::-1])
+    shown = np.unique(np.linspace(1, len(order), NUM_CURVE_POINTS).round().astype(int))
+    return {
+        "surest": surest,
+        "curve": {
+            "coverage": (shown / len(order)).tolist(),
+            "confidence": risk[shown - 1].tolist(),
+            "oracle": least[shown - 1].tolist(),
+        },
+        "area": {
+            "confidence": float(risk.mean()),
+            "random": 1 - float(outcomes.mean()),
+            "oracle": float(least.mean()),
+        },
     }
-    return {"surest": surest, "area": area}
 
 
-def _area(outcomes: np.ndarray) -> float:
-    """Mean risk over all coverages of outcomes in the order in which images are captioned."""
-    return float(1 - np.mean(np.cumsum(outcomes) / np.arange(1, len(outcomes) + 1)))
+def _risks(outcomes: np.ndarray) -> np.ndarray:
+    """Risk at every coverage of outcomes in the order in which images are captioned."""
+    return 1 - np.cumsum(outcomes) / np.arange(1, len(outcomes) + 1)

@@ -16,6 +16,7 @@ from keras_showattend.evaluation import (
     format_calibration,
     format_comparison,
     format_evaluation,
+    write_report,
 )
 from keras_showattend.evaluation.baseline import constant_baseline
 from keras_showattend.evaluation.protocol import model_digest
@@ -306,7 +307,7 @@ def test_control_characters_of_captions_are_escaped_in_text(evaluation):
     assert r"the caption \x1b[31mred" in format_evaluation(shown)
 
 
-def test_a_calibrated_captioner_is_told_how_its_confidence_did(dataset, evaluation):
+def test_a_calibrated_captioner_is_told_how_its_confidence_did(dataset, evaluation, tmp_path):
     assert evaluation["confidence"] is None
     captioner = make_tiny_captioner()
     options = {"num_beams": 1, "feature_cache": None}
@@ -330,6 +331,9 @@ def test_a_calibrated_captioner_is_told_how_its_confidence_did(dataset, evaluati
     assert {sure for _, sure in rows[0]["words"]} == {None}
     assert "came true" in format_evaluation(found)
     assert warned(found, "those of the fit")
+    page = write_report(found, tmp_path / "report.html").read_text()
+    assert "Area under the risk-coverage curve" in page
+    assert page.count("polyline") == 4
     assert json.loads(json.dumps(found)) == found
 
 

@@ -25,6 +25,8 @@ def test_four_captions_by_hand():
     assert found["area"]["random"] == pytest.approx(0.5)
     # In the best order: 1, 0.9, 2/3, 0.5.
     assert found["area"]["oracle"] == pytest.approx(1 - (1 + 0.9 + 2 / 3 + 0.5) / 4)
+    assert found["curve"]["coverage"] == [0.25, 0.5, 0.75, 1]
+    assert found["curve"]["oracle"] == pytest.approx([0, 0.1, 1 / 3, 0.5])
 
 
 def test_the_curves_are_recovered_in_raw_features():
