@@ -8,10 +8,15 @@ from keras_showattend._install import install_advice
 from keras_showattend._typing import PathLike
 
 # Each format: the extra that brings what writes it, and the modules it consists of.
-FORMATS = {"onnx": ("onnx", ("onnx", "onnxruntime", "tf2onnx"))}
+FORMATS = {
+    "onnx": ("onnx", ("onnx", "onnxruntime", "tf2onnx")),
+    "openvino": ("openvino", ("openvino", "onnx", "onnxruntime", "tf2onnx")),
+    "litert": ("", ()),
+    "tf_saved_model": ("", ()),
+}
 QUANTIZATIONS = (None, "float16", "int8")
 # What the names of files end in.
-_SUFFIXES = {".onnx": "onnx"}
+_SUFFIXES = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino"}
 
 
 def format_of(path: PathLike) -> str:
@@ -37,7 +42,7 @@ def check_export(path: PathLike, format: str, quantization: str | None = None) -
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
-        IsADirectoryError: if `path` is a folder.
+        FileExistsError, IsADirectoryError: if `path` is taken by something else.
         ModuleNotFoundError: if a package is missing; says how to install it.
         ValueError: for an unknown `format` or `quantization`.
     """
@@ -47,12 +52,23 @@ def check_export(path: PathLike, format: str, quantization: str | None = None) -
         raise ValueError(
             f"`quantization` must be one of {QUANTIZATIONS}. Received: {quantization=}"
         )
+    if format == "tf_saved_model" and quantization is not None:
+        raise ValueError(
+            "A SavedModel holds weights in float32: leave `quantization` out, or choose another "
+            f"format. Received: format={format!r}, {quantization=}"
+        )
     target = pathlib.Path(path)
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(
             f"The folder of the file must exist: make it first. Received: '{os.fspath(path)}'"
         )
-    if target.is_dir():
+    if format == "tf_saved_model":
+        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+            raise FileExistsError(
+                "A SavedModel is a folder of its own: name a new one. "
+                f"Received: '{os.fspath(path)}'"
+            )
+    elif target.is_dir():
         raise IsADirectoryError(
             f"The path must name a file, such as 'captioner.onnx'. Received: '{os.fspath(path)}'"
         )

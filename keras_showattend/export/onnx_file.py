@@ -69,6 +69,22 @@ def write_onnx(
     import onnx
 
     metadata = captioner_metadata(captioner, options, quantization)
+    model = onnx_model(captioner, options, quantization, metadata)
+    with replacing(path) as partial:
+        onnx.save(model, partial)
+
+
+def onnx_model(
+    captioner: Any, options: SearchOptions, quantization: str | None, metadata: Mapping[str, Any]
+) -> Any:
+    """Returns the `onnx.ModelProto` that `write_onnx` writes.
+
+    Args:
+        captioner, options, quantization: see `write_onnx`.
+        metadata: dict from `captioner_metadata`.
+    """
+    import onnx
+
     size = captioner.preprocessor.image_converter.image_size
     model = to_onnx(caption_function(captioner, options), pixels=("uint8", (None, *size, 3)))
     model = optimized(_with_resizing(model, metadata))
@@ -77,8 +93,7 @@ def write_onnx(
         store_weights(model.graph, quantization)
     _describe(model, metadata)
     onnx.checker.check_model(model, full_check=True)
-    with replacing(path) as partial:
-        onnx.save(model, partial)
+    return model
 
 
 def _with_resizing(model: Any, metadata: Mapping[str, Any]) -> Any:

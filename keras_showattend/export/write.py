@@ -4,7 +4,11 @@ from typing import Any
 
 from keras_showattend._typing import PathLike
 from keras_showattend.export.check import check_export, format_of
+from keras_showattend.export.graph import require_tensorflow
+from keras_showattend.export.litert_file import write_litert
 from keras_showattend.export.onnx_file import write_onnx
+from keras_showattend.export.openvino_file import write_openvino
+from keras_showattend.export.saved_model import write_saved_model
 
 
 def export_captioner(
@@ -29,4 +33,11 @@ def export_captioner(
             "An exported captioner takes words as they come: leave `cautious` out. "
             f"Received: cautious={options.cautious!r}"
         )
-    write_onnx(captioner, path, options, quantization)
+    writers = {
+        "litert": write_litert,
+        "onnx": write_onnx,
+        "openvino": write_openvino,
+        "tf_saved_model": write_saved_model,
+    }
+    require_tensorflow()
+    writers[format](captioner, path, options, quantization)

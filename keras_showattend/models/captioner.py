@@ -714,9 +714,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         Args:
             filepath: path of the file. Its folder must exist.
-            format: `"onnx"`; None is what the name of the file ends in.
+            format: `"onnx"`; `"openvino"`, a `.xml` file and a `.bin` file beside it;
+                `"litert"`, a `.tflite` file; `"tf_saved_model"`, a folder. None is what the
+                name of the file ends in.
             quantization: how weights are stored: None, in float32; `"float16"`, in half the
-                space; `"int8"`, in a quarter of it. Defaults to None.
+                space; `"int8"`, in a quarter of it. Not for a SavedModel. Defaults to None.
             **search_options: `num_beams`, `max_length`, `length_penalty` and
                 `no_repeat_ngram_size` of `generate`, fixed in the file.
 
