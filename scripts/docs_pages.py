@@ -50,7 +50,7 @@ def write_pages(folder: pathlib.Path) -> None:
     places |= {ROOT / source: pathlib.Path(page) for source, page in ELSEWHERE.items()}
     for source, page in places.items():
         text = re.sub(r"\A---\n.*?\n---\n", "", source.read_text(encoding="utf-8"), flags=re.S)
-        write(folder / page, with_links(text, source, page, places))
+        write(folder / page, with_formulas(with_links(text, source, page, places)))
     write(folder / "presets.md", presets_page(list_presets()))
     write(folder / "citation.md", citation_page())
     write(folder / "reference" / "index.md", reference_index())
@@ -90,6 +90,21 @@ def with_links(
         return f"[{label}]({relative}{hash_sign}{anchor})"
 
     return outside_code(text, lambda part: re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", relink, part))
+
+
+def with_formulas(text: str) -> str:
+    """The text with its LaTeX as MathML, which browsers draw without a script."""
+    if "```math" not in text:
+        return text
+    from latex2mathml.converter import convert
+
+    text = re.sub(
+        r"^```math\n(.*?)^```",
+        lambda match: convert(match[1].strip(), display="block"),
+        text,
+        flags=re.M | re.S,
+    )
+    return outside_code(text, lambda part: re.sub(r"\$`(.+?)`\$", lambda m: convert(m[1]), part))
 
 
 def outside_code(text, change):
@@ -195,6 +210,8 @@ def presets_page(presets: list[Preset]) -> str:
             preset.license,
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    if (DOCS / "images" / "presets.png").is_file():
+        lines += ["", "![CIDEr and speed of each preset](images/presets.png)"]
     for preset in presets:
         lines += ["", *preset_section(preset)]
     return "\n".join(lines) + "\n"

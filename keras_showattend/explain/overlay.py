@@ -19,7 +19,7 @@ _SCALE = (
     (76, 2, 161), (126, 3, 168), (170, 35, 149), (204, 71, 120),
     (230, 108, 92), (248, 149, 64), (253, 197, 39), (240, 249, 33),
 )  # fmt: skip
-_OPACITY = (0.1, 0.75)
+_OPACITY = (0.0, 0.75)
 GREYNESS = 0.8
 # Above what the encoder did not see lies black of this opacity.
 UNSEEN_OPACITY = 0.6

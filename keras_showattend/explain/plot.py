@@ -64,11 +64,11 @@ def plot(
     for panel in panels:
         panel.axis("off")
     panels[0].imshow(explanation.image)
-    panels[0].set_title("image", fontsize=16, color="0.35")
+    panels[0].set_title("image", fontsize=18, color="0.35")
     for panel, index in zip(panels[1:], shown, strict=False):
         panel.imshow(explanation.overlay(index, style))
         word, probability = explanation.words[index], explanation.probabilities[index]
-        panel.set_title(f"{word}  {probability:.0%}", fontsize=16, parse_math=False)
+        panel.set_title(f"{word}  {probability:.0%}", fontsize=18, parse_math=False)
     if style != "spotlight" and shown:
         # The legend shows the colours as they lie on a grey image.
         colours = colour_scale().astype("float64") / 255

@@ -1,5 +1,6 @@
 """The pages of the documentation site: navigation, reference, presets, links, docstrings."""
 
+import json
 import pathlib
 import tomllib
 
@@ -69,6 +70,18 @@ def test_presets_have_their_row(pages):
     for preset in list_presets():
         assert f"## {preset.name}\n" in page
         assert preset.digest in page
+
+
+def test_every_caption_of_the_gallery_is_judged():
+    gallery = json.loads((ROOT / "scripts" / "gallery.json").read_text(encoding="utf-8"))
+    for name in ("README.md", "docs/gallery.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "not judged" not in text, "look at these images, and add verdicts to gallery.json"
+        for image in gallery["images"]:
+            assert f"images/gallery/{image['file']})" in text
+    files = {path.name for path in (ROOT / "docs" / "images" / "gallery").iterdir()}
+    assert files == {image["file"] for image in gallery["images"]}
+    assert all(image["credit"] and image["licence"] in text for image in gallery["images"])
 
 
 def test_links_lead_to_pages(tmp_path):
