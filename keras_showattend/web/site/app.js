@@ -16,8 +16,9 @@ const captioner = new Captioner((share) => {
 
 /** What the result shows: the file's name, its captions, the chosen one. */
 let shown = { name: "", captions: /** @type {import("./captions.js").Caption[]} */ ([]), chosen: 0 };
-/** Counts what was asked for, so that a slow answer does not replace a newer one. */
+/** Count the images and the folders asked for, so that a slow answer does not replace a newer one. */
 let asked = 0;
+let foldersAsked = 0;
 /** @type {{path: string, caption: string, log_probability: number, confidence: number | null}[]} */
 let table = [];
 let isStopped = false;
@@ -25,7 +26,7 @@ let isStopped = false;
 // Starting
 
 byId("about").textContent = `${site.name}${site.captioner.license ? `, ${site.captioner.license}` : ""}. ${site.size}, kept on this device after the first visit.`;
-byId("scale").style.background = `linear-gradient(to right, ${site.colours.filter((/** @type {any} */ _, /** @type {number} */ n) => n % 9 === 0).map(([r, g, b, a]) => `rgba(${r},${g},${b},${a / 255})`)})`;
+byId("scale").style.background = `linear-gradient(to right, ${site.colours.filter((/** @type {any} */ _, /** @type {number} */ n) => n % 9 === 0).map((/** @type {number[]} */ [r, g, b, a]) => `rgba(${r},${g},${b},${a / 255})`)})`;
 byId("confidence-column").hidden = !site.captioner.calibration;
 for (const { file, description } of site.examples) {
   const button = element("button", { type: "button", ariaLabel: `Example: ${description}` });
@@ -85,8 +86,8 @@ addEventListener("drop", (event) => {
  */
 async function take(files, isFolder = false) {
   if (isFolder || files.length > 1) {
-    // Folders hold all kinds of files, of which nobody wants to read.
-    const images = files.filter(({ type, name }) => type.startsWith("image/") || /\.(heic|heif|tiff?)$/i.test(name));
+    // Folders hold other files as well, of which nobody wants to read.
+    const images = !isFolder ? files : files.filter(({ type, name }) => type.startsWith("image/") || /\.(heic|heif|tiff?)$/i.test(name));
     if (!images.length) fail("There is no image in this folder.");
     else await captionAll(images);
   } else if (files.length) await captionOne(files[0]);
@@ -224,7 +225,8 @@ async function copy(text, what) {
 
 /** @param {File[]} files */
 async function captionAll(files) {
-  const number = ++asked;
+  const number = ++foldersAsked;
+  asked++;
   table = [];
   isStopped = false;
   fail("");
@@ -233,49 +235,54 @@ async function captionAll(files) {
   byId("batch").hidden = false;
   byId("stop").hidden = false;
   byId("batch-progress").max = files.length;
-  const failed = { count: 0 };
   say("");
+  let failed = 0;
   for (const [index, file] of files.entries()) {
     byId("batch-progress").value = index;
     // A screen reader hears of each tenth.
     const tenth = Math.max(1, Math.floor(files.length / 10));
     if (index % tenth === 0) byId("batch-status").textContent = `Captioning ${files.length} images, ${index} done …`;
-    await captionRow(file, failed);
-    if (isStopped || number !== asked) break;
+    /** @type {import("./captions.js").Caption | null} */
+    let best = null;
+    let reason = "";
+    try {
+      [best] = await captioner.caption(await readImage(file));
+    } catch (error) {
+      reason = wordsOf(error);
+    }
+    if (number !== foldersAsked) return;
+    addRow(file, best, reason);
+    if (!best) failed++;
+    if (isStopped) break;
   }
-  if (number !== asked) return;
-  byId("batch-progress").value = table.length + failed.count;
+  byId("batch-progress").value = table.length + failed;
   byId("stop").hidden = true;
-  const bad = failed.count ? ` ${failed.count} could not be read.` : "";
+  const bad = failed ? ` ${failed} could not be read.` : "";
   byId("batch-status").textContent = `${isStopped ? "Stopped: " : ""}${table.length} of ${files.length} images captioned.${bad}`;
 }
 
 /**
  * @param {File} file
- * @param {{count: number}} failed
+ * @param {import("./captions.js").Caption | null} best
+ * @param {string} reason why there is no caption
  */
-async function captionRow(file, failed) {
+function addRow(file, best, reason) {
   const path = file.webkitRelativePath || file.name;
-  const row = element("tr", {});
   const name = element("button", { type: "button", textContent: path });
   name.onclick = () => {
     captionOne(file).then(() => byId("caption").scrollIntoView({ block: "nearest" }));
   };
-  const cells = ["", "", ""].map(() => element("td", {}));
+  const cells = [
+    element("td", {}),
+    element("td", { textContent: best ? textOf(best) : reason, className: best ? "" : "bad" }),
+    element("td", { textContent: best && best.confidence !== null ? percent(best.confidence) : "" }),
+  ];
   cells[0].append(name);
   cells[2].hidden = !site.captioner.calibration;
-  try {
-    const [best] = await captioner.caption(await readImage(file));
-    table.push({ path, caption: textOf(best), log_probability: best.logProbability, confidence: best.confidence });
-    cells[1].textContent = textOf(best);
-    cells[2].textContent = best.confidence === null ? "" : percent(best.confidence);
-  } catch (error) {
-    failed.count++;
-    cells[1].className = "bad";
-    cells[1].textContent = wordsOf(error);
-  }
+  const row = element("tr", {});
   row.append(...cells);
   byId("rows").append(row);
+  if (best) table.push({ path, caption: textOf(best), log_probability: best.logProbability, confidence: best.confidence });
 }
 
 byId("stop").onclick = () => {
@@ -285,7 +292,7 @@ byId("download").onclick = () => {
   const link = element("a", { download: "captions.csv" });
   link.href = URL.createObjectURL(new Blob([csvOf(table)], { type: "text/csv" }));
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 };
 
 // Small things
