@@ -32,6 +32,12 @@ from keras_showattend.cli.caption_inputs import (
     spread,
 )
 from keras_showattend.cli.caption_ray import add_ray_options, caption_with_ray, check_ray_options
+from keras_showattend.cli.caption_review import (
+    add_review_options,
+    apply_decisions,
+    check_review_options,
+    finish,
+)
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
 from keras_showattend.cli.caption_stream import caption_stream
 from keras_showattend.cli.captioners import (
@@ -124,6 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=BATCH_SIZE,
         help="images that are captioned together (default: %(default)s)",
     )
+    add_review_options(parser)
     add_ray_options(parser)
 
 
@@ -132,8 +139,18 @@ def run(args: argparse.Namespace) -> int:
     check_ray_options(args)
     if args.ray is not None:
         return caption_with_ray(args)
-    check_inputs(args.inputs)
     row_format = _row_format(args)
+    check_review_options(args)
+    if row_format is None or not args.output:
+        return _caption_inputs(args, row_format)
+    code = apply_decisions(args, row_format) if args.apply else 0
+    if args.inputs or not args.apply:
+        code = max(code, _caption_inputs(args, row_format))
+    return max(code, finish(args, row_format))
+
+
+def _caption_inputs(args: argparse.Namespace, row_format: RowFormat | None) -> int:
+    check_inputs(args.inputs)
     for option, default in (("engine", "keras"), ("dtype", "float32"), ("min_confidence", None)):
         if getattr(args, option) != default:
             require_single(args, f"--{option.replace('_', '-')}")

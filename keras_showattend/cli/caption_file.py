@@ -107,6 +107,24 @@ class CaptionFile:
             if not (rest.startswith(start) or start.startswith(rest)):
                 raise self._refusal(number, rest)
 
+    def rows(self) -> Iterator[Row]:
+        """Reads the rows of the file, with what users added to them."""
+        pending, end, header_seen = b"", 0, not self.format.header
+        if not self._end:
+            return
+        with open(self.path, "rb") as file:
+            for line in file:
+                pending, end = pending + line, end + len(line)
+                is_last = end >= self._end
+                if not is_last and not (line.endswith(b"\n") and self.format.is_whole(pending)):
+                    continue
+                text, pending = _decode(pending).removeprefix("\ufeff"), b""
+                if header_seen and text.strip():
+                    yield self.format.parse(text)
+                header_seen = True
+                if is_last:
+                    return
+
     def _is_whole_row(self, line: bytes) -> bool:
         text = _decode(line)
         if not self.format.is_whole(line) or not self.format.ends_whole(text):

@@ -132,14 +132,17 @@ class Csv:
         return text.endswith('"') or not text.startswith('"')
 
     def parse(self, text: str) -> Row:
-        """Reads a row of its lines; ValueError if it is not one with these columns."""
+        """Reads a row of its lines; ValueError if it is not one with these columns.
+
+        Columns that were added are among its keys, as text.
+        """
         lines = io.StringIO(text, newline="")
         rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
         fields = self.fields or list(self.columns)
         if len(rows) != 1 or len(rows[0]) != len(fields):
             raise ValueError(f"not one value for each of {tuple(fields)}")
         cells = dict(zip(fields, rows[0], strict=True))
-        return {name: self._value(cells[name], kind) for name, kind in self.columns.items()}
+        return {name: self._value(cells[name], self.columns.get(name, str)) for name in fields}
 
     def _value(self, cell: str, kind: type) -> Any:
         if kind is str:

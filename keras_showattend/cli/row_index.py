@@ -34,7 +34,9 @@ class RowIndex:
     def add(self, row: Row) -> None:
         """Adds a row; the first one of a content is kept."""
         content = row.get("content") or None
-        self._database.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (_key(row), content))
+        self._database.execute(
+            "INSERT OR REPLACE INTO rows VALUES (?, ?)", (_path_key(row["path"]), content)
+        )
         if content:
             kept = {name: value for name, value in row.items() if name not in _OF_THE_PATH}
             self._database.execute(
@@ -58,10 +60,6 @@ class RowIndex:
         query = "SELECT row FROM contents WHERE content = ?"
         found = self._database.execute(query, (content,)).fetchone()
         return json.loads(found[0]) if found else None
-
-
-def _key(row: Row) -> bytes:
-    return _path_key(next(iter(row.values())))
 
 
 def _path_key(path: str) -> bytes:

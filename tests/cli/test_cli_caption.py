@@ -18,6 +18,7 @@ from keras_showattend.cli import main as cli
 from keras_showattend.cli.caption_rows import COLUMNS
 from keras_showattend.cli.captioners import digest_of
 from keras_showattend.explain import Calibration
+from keras_showattend.preprocessing.images import image_digest
 
 pytestmark = pytest.mark.slow
 
@@ -499,6 +500,45 @@ def test_train_reads_what_caption_wrote(caption, photos, tmp_path, monkeypatch, 
     assert [list(captions) for captions in dataset.captions] == [[row["caption"]] for row in rows]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_review_decisions_and_sidecars(caption, captioned, photos, tmp_path, name, capsys):
+    output, page = tmp_path / name, tmp_path / "review.html"
+    words = ("--output", output, "--review", page, "--write-sidecars")
+    assert caption(photos, "--no-recursive", *words) == 0
+    told = capsys.readouterr().err
+    assert "review.html with 4 captions to review" in told
+    assert "4 alt texts written" in told
+    dataset = read_captions_file(output)
+    contents = {str(photos / n): image_digest(photos / n)[:32] for n in ("a.png", "b.jpg", "d.png")}
+    decided = [("edited", "My dog"), ("rejected", ""), ("accepted", "A slide.")]
+    decisions = [
+        {"path": path, "content": content, "decision": decision, "caption": text}
+        for (path, content), (decision, text) in zip(contents.items(), decided, strict=True)
+    ]
+    decisions[2]["content"] = "another"
+    gone = {**decisions[0], "path": str(photos / "gone.jpg")}
+    (tmp_path / "review.json").write_text(
+        json.dumps({"format": "keras-showattend review 1", "decisions": [*decisions, gone]})
+    )
+    captioned.clear()
+    apply = ("--output", output, "--apply", tmp_path / "review.json")
+    assert caption(*apply, "--write-sidecars", "--overwrite-metadata", "--review", page) == 1
+    assert captioned == []
+    told = capsys.readouterr().err
+    assert f"no row for {photos / 'gone.jpg'}" in told
+    assert "0 accepted, 1 edited, 1 rejected; 1 rows without a decision" in told
+    assert "1 decisions were made on images that have other content now" in told
+    assert "3 alt texts written; 1 without a caption" in told
+    assert "with 2 captions to review" in told
+    assert "My dog<" in (photos / "a.png.xmp").read_text()
+    after = read_captions_file(output)
+    assert after.captions[0][0] == "My dog"
+    assert after.captions[-1] == dataset.captions[-1]
+    # A run goes on with the file as it is.
+    assert caption(photos, "--output", output) == 0
+    assert captioned == [str(photos / "sub" / "e.png")]
+
+
 def test_progress_on_request(caption, photos, capsys):
     assert caption(photos, "--progress") == 0
     assert "5/5" in capsys.readouterr().err
@@ -522,6 +562,10 @@ def test_errors_before_the_model_is_loaded(caption, captioned, photos, tmp_path,
         ([photos, "--all-beams", "--csv"], "add `--json`. Received: CSV"),
         ([photos, "--overwrite"], "`--overwrite` is for `--output FILE`"),
         ([photos, "--exact", "--json"], "`--exact` is for CSV"),
+        ([photos, "--review", "review.html"], "`--review` works on rows in a file"),
+        ([photos, "--overwrite-metadata"], "is for `--write-metadata` and `--write-sidecars`"),
+        ([photos, "--apply", "a.json", "--output", tmp_path / "none.csv"], "which does not exist"),
+        ([photos, "--review", "a.pdf", "--output", tmp_path / "b.csv"], "whose name ends in .html"),
         ([photos, "--min-confidence", 0.5], "needs a captioner whose confidence is calibrated"),
         ([photos, "--preset", "vgg99"], "Received: 'vgg99'"),
         ([photos, "--preset", tmp_path], "A preset folder must hold"),
