@@ -38,9 +38,9 @@ def test_check_lists_and_loads_no_model(site, capsys):
     assert run("site", "--check") == 1
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
+        "site/index.html:2: /img/a.png has no alt text",
         "site/blog/post.md:3: ../img/a.png has no alt text",
         "site/blog/post.md:3: none.png has no alt text",
-        "site/index.html:2: /img/a.png has no alt text",
     ]
     assert "3 of 5 images on 2 pages lack alt text" in captured.err
     assert run("site/index.html", "--check", "--empty") == 1
@@ -69,13 +69,12 @@ def test_report_patch_and_pages(site, tiny_preset, capsys):
     # An image that is missing makes the exit code 1.
     assert run(*words, "--json") == 1
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["alt"] for row in rows] == [first, None, first, second]
+    assert [row["alt"] for row in rows] == [first, second, first, None]
     assert [row["file"] for row in rows] == [
-        "site/img/a.png",
+        *("site/img/a.png", "site/img/b.png", "site/img/a.png"),
         None,
-        *("site/img/a.png", "site/img/b.png"),
     ]
-    assert rows[1]["problem"] == "there is no file site/blog/none.png"
+    assert rows[3]["problem"] == "there is no file site/blog/none.png"
     assert run(*words) == 1
     captured = capsys.readouterr()
     assert f'site/blog/post.md:3: ../img/a.png: "{first}"' in captured.out

@@ -500,6 +500,12 @@ def test_train_reads_what_caption_wrote(caption, photos, tmp_path, monkeypatch, 
     assert [list(captions) for captions in dataset.captions] == [[row["caption"]] for row in rows]
 
 
+def captions_of(path):
+    is_table = path.suffix == ".csv"
+    rows = rows_of(path) if is_table else map(json.loads, path.read_text().splitlines())
+    return [row["caption"] for row in rows]
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
 def test_review_decisions_and_sidecars(caption, captioned, photos, tmp_path, name, capsys):
     output, page = tmp_path / name, tmp_path / "review.html"
@@ -508,7 +514,7 @@ def test_review_decisions_and_sidecars(caption, captioned, photos, tmp_path, nam
     told = capsys.readouterr().err
     assert "review.html with 4 captions to review" in told
     assert "4 alt texts written" in told
-    dataset = read_captions_file(output)
+    before = captions_of(output)
     contents = {str(photos / n): image_digest(photos / n)[:32] for n in ("a.png", "b.jpg", "d.png")}
     decided = [("edited", "My dog"), ("rejected", ""), ("accepted", "A slide.")]
     decisions = [
@@ -531,9 +537,7 @@ def test_review_decisions_and_sidecars(caption, captioned, photos, tmp_path, nam
     assert "3 alt texts written; 1 without a caption" in told
     assert "with 2 captions to review" in told
     assert "My dog<" in (photos / "a.png.xmp").read_text()
-    after = read_captions_file(output)
-    assert after.captions[0][0] == "My dog"
-    assert after.captions[-1] == dataset.captions[-1]
+    assert captions_of(output) == ["My dog", "", *before[2:]]
     # A run goes on with the file as it is.
     assert caption(photos, "--output", output) == 0
     assert captioned == [str(photos / "sub" / "e.png")]
