@@ -37,6 +37,7 @@ from keras_showattend.cli.caption_review import (
     apply_decisions,
     check_review_options,
     finish,
+    works_on_rows_alone,
 )
 from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
 from keras_showattend.cli.caption_stream import caption_stream
@@ -144,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
     if row_format is None or not args.output:
         return _caption_inputs(args, row_format)
     code = apply_decisions(args, row_format) if args.apply else 0
-    if args.inputs or not args.apply:
+    if not works_on_rows_alone(args):
         code = max(code, _caption_inputs(args, row_format))
     return max(code, finish(args, row_format))
 

@@ -35,7 +35,7 @@ def add_review_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--apply",
         metavar="DECISIONS.json",
-        help="put the decisions that the page saved into FILE; without images nothing is captioned",
+        help="put the decisions that the page saved into FILE",
     )
     places = group.add_mutually_exclusive_group()
     places.add_argument(
@@ -54,6 +54,11 @@ def add_review_options(parser: argparse.ArgumentParser) -> None:
         help="also where an image has an alt text or a description",
     )
     add_style_options(group)
+
+
+def works_on_rows_alone(args: argparse.Namespace) -> bool:
+    """Whether there is something to do with the rows of FILE and no image to caption."""
+    return not args.inputs and any(getattr(args, name) for name in _OF_FILE)
 
 
 def check_review_options(args: argparse.Namespace) -> None:
@@ -81,10 +86,10 @@ def check_review_options(args: argparse.Namespace) -> None:
                 "`--review` must be a file in an existing folder, whose name ends in .html. "
                 f"Received: {args.review!r}"
             )
-    if args.apply and not os.path.isfile(args.output):
+    if (args.apply or works_on_rows_alone(args)) and not os.path.isfile(args.output):
         raise ValueError(
-            "`--apply` changes the rows of a file that `caption` wrote: name it by `--output`. "
-            f"Received: {args.output!r}, which does not exist"
+            f"`--{(named or '').replace('_', '-')}` works on rows that `caption` wrote: name their "
+            f"file by `--output`, or name images. Received: {args.output!r}, which does not exist"
         )
     if args.write_metadata:
         from keras_showattend.alt_text.metadata import MetadataWriter
