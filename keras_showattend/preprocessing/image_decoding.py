@@ -297,7 +297,9 @@ def to_rgb(image: Image.Image, source: ImageSource) -> Image.Image:
             # Rounds v / 257, in whole numbers, which take half the memory.
             array = (array.astype(np.int32) + 128) // 257
         image = Image.fromarray(array_to_uint8(array, source))
-    if image.has_transparency_data:
+    # Pillow loses the palette's Python side of an image inside an ICNS file, and then fails here.
+    has_palette = image.mode != "P" or image.palette is not None
+    if has_palette and image.has_transparency_data:
         return _on_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")
 

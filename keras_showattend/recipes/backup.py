@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import keras
 
 from keras_showattend._compat import set_initial_epoch
 from keras_showattend._files import replacing
+from keras_showattend.training.processes import process_part
 from keras_showattend.training.weights_file import set_aside, weights_problem
 
 _EPOCHS_KEPT = 2
@@ -26,6 +28,9 @@ class Backup(keras.callbacks.Callback):
     at all, and its name tells the epoch. A file that cannot be read is set aside with a warning,
     and the state before it is taken. States that `BackupAndRestore` has written are read, too.
 
+    Where several processes train one captioner, the first of them writes, and all resume from
+    what it wrote: they need to see the same folder.
+
     Args:
         folder: path of a folder for the states, which is deleted when training ends.
     """
@@ -33,6 +38,7 @@ class Backup(keras.callbacks.Callback):
     def __init__(self, folder: pathlib.Path):
         super().__init__()
         self.folder = folder
+        self._writes = process_part()[0] == 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Loads the last whole state, if there is one."""
@@ -50,6 +56,11 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Saves the state, and deletes all but the last two."""
+        if not self._writes:
+            # Keras gathers the state where all processes ask for it.
+            with tempfile.TemporaryDirectory() as scratch:
+                self.model.save_weights(pathlib.Path(scratch, "state.weights.h5"))
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         # Epochs count from 0.
         with replacing(self.folder / f"after_epoch_{epoch + 1}.weights.h5") as partial:
@@ -59,7 +70,8 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Deletes the states."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _states(self) -> list[tuple[int, pathlib.Path]]:
         """Returns the number of finished epochs and the path of each state, last first."""

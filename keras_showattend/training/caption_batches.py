@@ -50,6 +50,9 @@ class CaptionBatches(keras.utils.PyDataset):
         length_step: int. Lengths are rounded up to a multiple of it, so that what is
             compiled by shape sees few shapes; 1 wastes no computation. Defaults to 4.
         seed: int. Seed of the order.
+        part: `(index, count)`. Of each batch, rows from `index * B / count` on are given, B /
+            count of them, as each of several processes needs them. All parts have the same
+            length T. Defaults to whole batches.
         **kwargs: `workers`, `max_queue_size` of `keras.utils.PyDataset`.
 
     A batch is `(x, y, sample_weight)`: `x` has what `ImageInputs.gather` returns for I images,
@@ -73,12 +76,24 @@ class CaptionBatches(keras.utils.PyDataset):
         share_images: bool = False,
         length_step: int = LENGTH_STEP,
         seed: int = 0,
+        part: tuple[int, int] = (0, 1),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
                 f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}"
+            )
+        if batch_size % part[1]:
+            raise ValueError(
+                "`batch_size` must be a multiple of the number of processes, which share each "
+                f"batch. Received: batch_size={batch_size}, {part[1]} processes"
+            )
+        if part[1] > 1 and share_images:
+            raise ValueError(
+                "Several processes train on cached features: freeze the encoder, "
+                "`backbone.image_encoder.trainable = False`, and keep `feature_cache`. "
+                "Received: images that are encoded in each step"
             )
         self.dataset = dataset
         self.inputs = inputs
@@ -87,6 +102,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.share_images = share_images
         self.seed = seed
+        self.part = part
         self.epoch = 0
         self.soft_targets: SoftTargets | None = None
         pairs = [(i, text) for i, texts in enumerate(dataset.captions) for text in texts]
@@ -161,11 +177,17 @@ class CaptionBatches(keras.utils.PyDataset):
         if surplus:
             rows = np.concatenate([rows, np.full(surplus, rows[0])])
         length = self._fixed_length or int(self._lengths[rows].max())
+        first, count = (
+            self.part[0] * self.batch_size // self.part[1],
+            self.batch_size // self.part[1],
+        )
+        rows = rows[first : first + count]
         packed = self.preprocessor.pack([self._tokens[row] for row in rows], length)
         parts = self.preprocessor.shift(packed)
         weight = parts["sample_weight"]
-        weight[self.batch_size - surplus :] = 0
-        parts["padding_mask"][self.batch_size - surplus :] = False
+        real = max(0, self.batch_size - surplus - first)
+        weight[real:] = 0
+        parts["padding_mask"][real:] = False
         x = {"token_ids": parts["token_ids"], "padding_mask": parts["padding_mask"]}
         images = self._image_of[rows]
         if self.share_images:

@@ -24,6 +24,7 @@ from keras_showattend.training.caption_batches import (
     PreprocessedBatches,
 )
 from keras_showattend.training.image_inputs import ImageInputs
+from keras_showattend.training.processes import process_part
 from keras_showattend.training.self_critical import SelfCritical, SelfCriticalBatches
 from keras_showattend.training.stream_batches import stream_batches
 
@@ -76,6 +77,13 @@ def training_batches(
     ready = SelfCriticalBatches if self_critical else CaptionBatches | PreprocessedBatches
     if data is None or isinstance(data, ready):
         return data
+    part = process_part()
+    if part[1] > 1 and (self_critical or as_dataset(data) is None):
+        raise ValueError(
+            "Several processes train on a `CaptionDataset` or what becomes one, without "
+            "`self_critical`: for other data use one process with several devices. Received: "
+            f"{part[1]} processes, {'self_critical' if self_critical else type(data).__name__}"
+        )
     if isinstance(data, CaptionStream) and not self_critical:
         return _of_stream(captioner, data, BatchSettings(**settings))
     dataset = as_dataset(data)
@@ -214,6 +222,7 @@ def dataset_batches(
         # Without compilation any length will do, and a step of padding costs as much as others.
         length_step=LENGTH_STEP if captioner.jit_compile else 1,
         seed=settings.seed,
+        part=process_part(),
     )
 
 
