@@ -161,15 +161,11 @@ class CaptionImages:
             row = dict.fromkeys(("log_probability", "score", "confidence"), NAN)
             return {**row, "caption": "", "complete": False, "error": str(found)}
         best = found[0]
-        confidence = NAN
-        if self.captioner.calibration is not None:
-            mean = best.log_probability / max(best.num_tokens, 1)
-            confidence = round(self.captioner.calibration(mean), 4)
         return {
             "caption": best.text,
             "log_probability": round(best.log_probability, 6),
             "score": round(best.score, 6),
-            "confidence": confidence,
+            "confidence": NAN if best.confidence is None else round(best.confidence, 4),
             "complete": best.complete,
             "error": None,
         }
