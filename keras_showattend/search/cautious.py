@@ -15,6 +15,8 @@ from keras_showattend.search.options import SearchOptions
 
 # Captions read together; holds the memory of their annotations down.
 ROWS = 256
+# Rewordings of an image that the decoder reads, those with the most sure words.
+MOST_READ = 8
 
 
 def reword_captions(
@@ -29,9 +31,10 @@ def reword_captions(
     """Puts a caption with surer words before the beams of each image whose best has shaky ones.
 
     All beams are read, their words judged, and each beam is reworded in several ways. Of all
-    that came out, one with the fewest words below `options.cautious` is taken; among those, the
-    one for which its mean log-probability plus the sum of (confidence - `options.cautious`) over
-    its words is greatest: sure words are gains, and the decoder must find the sentence likely.
+    that came out, those with the fewest words below `options.cautious` are kept, and of these the
+    `MOST_READ` with the greatest gain: the sum of (confidence - `options.cautious`) over the
+    words. They are read, and the one whose mean log-probability plus gain is greatest is taken:
+    it says what is sure, and the decoder finds the sentence likely.
 
     Args:
         search: the `GenerateFunction` of the captioner.
@@ -49,21 +52,24 @@ def reword_captions(
     shaky = [row for row, beams in enumerate(found) if _num_below(beams[0].word_confidences, least)]
     beams = [(row, beam.words) for row in shaky for beam in found[row]]
     readings = _read(search, preprocessor, encoded, beams, options.max_length)
-    candidates: dict[tuple[int, tuple[str, ...]], tuple[float | None, ...]] = {}
+    candidates: dict[int, dict[tuple[str, ...], tuple[float | None, ...]]] = {}
     for (row, words), reading in zip(beams, readings, strict=True):
         all_words = [beam.words for beam in found[row]]
         judged = assessor.assess(words, all_words, reading).word_confidences
         for reworded, confidences in assessor.rewordings(words, judged, least):
-            candidates.setdefault((row, reworded), confidences)
-    rows = list(candidates)
-    readings = _read(search, preprocessor, encoded, rows, options.max_length)
-    best: dict[int, tuple[Any, CaptionHypothesis]] = {}
-    for (row, words), reading in zip(rows, readings, strict=True):
-        confidences = candidates[row, words]
+            candidates.setdefault(row, {}).setdefault(reworded, confidences)
+    chosen = [
+        (row, words, confidences)
+        for row, of_image in candidates.items()
+        for words, confidences in _surest(of_image, least)
+    ]
+    captions = [(row, words) for row, words, _ in chosen]
+    readings = _read(search, preprocessor, encoded, captions, options.max_length)
+    best: dict[int, tuple[float, CaptionHypothesis]] = {}
+    for (row, words, confidences), reading in zip(chosen, readings, strict=True):
         tokens = reading["log_probabilities"][: len(words) + 1]
         log_probability = float(tokens.sum())
-        gains = sum(sure - least for sure in confidences if sure is not None)
-        rank = (-_num_below(confidences, least), gains + log_probability / len(tokens))
+        rank = _gain(confidences, least) + log_probability / len(tokens)
         if row not in best or rank > best[row][0]:
             ids = np.array([[_token_ids(preprocessor, words)]])
             text = preprocessor.generate_postprocess({"token_ids": ids}, capitalize)[0][0]
@@ -83,6 +89,19 @@ def reword_captions(
         else list(beams)
         for row, beams in enumerate(found)
     ]
+
+
+def _surest(
+    captions: Mapping[tuple[str, ...], tuple[float | None, ...]], least: float
+) -> list[tuple[tuple[str, ...], tuple[float | None, ...]]]:
+    """Returns the captions with the fewest shaky words, at most `MOST_READ`."""
+    fewest = min(_num_below(confidences, least) for confidences in captions.values())
+    kept = [pair for pair in captions.items() if _num_below(pair[1], least) == fewest]
+    return sorted(kept, key=lambda pair: -_gain(pair[1], least))[:MOST_READ]
+
+
+def _gain(confidences: Sequence[float | None], least: float) -> float:
+    return sum(sure - least for sure in confidences if sure is not None)
 
 
 def _num_below(confidences: Sequence[float | None], least: float) -> int:
