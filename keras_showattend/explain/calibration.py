@@ -44,7 +44,7 @@ FEWEST_IMAGES_FOR_WORDS = 100
 NUM_BROADER_WORDS = 1000
 # A broader word is kept if its word was wrong in so many images, and it right in this share.
 FEWEST_WRONG = 4
-FEWEST_RESCUED = 0.2
+FEWEST_RESCUED = 0.4
 
 
 @dataclass(frozen=True)

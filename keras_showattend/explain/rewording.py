@@ -12,6 +12,8 @@ from keras_showattend.explain.words import PLACE_WORDS
 # Words that begin a phrase, with which it can be left out.
 _LINK_WORDS = "in on at with by from for to into of and while is are"
 _LINKS = PLACE_WORDS | frozenset(_LINK_WORDS.split())
+# "Standing on" can become "on"; "flying through" cannot become "through".
+_STATES = frozenset(("in", "on", "at", "near", "by", "beside", "behind", "with", "under"))
 _ARTICLES = frozenset(("a", "an", "the"))
 # Never last: something has to follow.
 _OPEN = _LINKS - frozenset(("down", "up", "out", "off", "around", "along")) | _ARTICLES
@@ -79,7 +81,7 @@ class Thesaurus:
                 yield (*before[:-1], *after)
             else:
                 yield (*before, *after)
-        elif word.endswith("ing") and following in _LINKS:
+        elif word.endswith("ing") and following in _STATES:
             yield (*before, *after)
         start, end = _phrase(caption, index)
         yield (*caption[:start], *caption[end:])
@@ -117,5 +119,4 @@ def _tidied(caption: Sequence[Token]) -> tuple[Token, ...]:
         if token.word in ("a", "an"):
             right = "an" if following.word[0] in "aeiou" else "a"
             words[index] = Token(right, None)
-    # "a man a dog": one thing beside another with nothing between them is no caption.
     return tuple(words)

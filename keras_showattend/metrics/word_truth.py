@@ -12,11 +12,12 @@ from keras_showattend.metrics._inputs import MetricUnavailableError
 _SINGULARS = {"people": "person"}
 # The most frequent senses of a word; rare ones make synonyms of words that are none.
 _NUM_SENSES = 2
-# Hypernyms that say nothing of an image.
+# Hypernyms that say nothing of an image, or do not follow an article.
 _EMPTY_WORDS = """
 object thing entity whole group unit part body matter state act event organism being cause
 artifact instrumentality equipment device structure covering content way area adult male female
 one individual living piece line point place location work position
+formation construction clothing wear
 """
 _EMPTY = frozenset(_EMPTY_WORDS.split())
 
