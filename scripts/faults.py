@@ -33,7 +33,6 @@ from mutations import CAPTIONS_FILES, images, mutations  # noqa: E402
 from PIL import Image  # noqa: E402
 
 WORDS = ["a dog runs on the grass", "two children play on a red slide", "a man rides a bike"]
-FILE_LIMIT = 2048
 PRESET_FILES = ("config.json", "task.json", "preprocessor.json", "assets/tokenizer/vocabulary.txt")
 
 
@@ -64,6 +63,8 @@ def main():
 class Captioning:
     """`caption FOLDER --output captions.jsonl`."""
 
+    file_limit = 2048
+
     def __init__(self, folder, preset, photos):
         self.output = folder / "captions.jsonl"
         self.words = ["caption", str(photos), "--preset", str(preset), "--batch-size", "2"]
@@ -90,6 +91,8 @@ class Captioning:
 
 class Caching:
     """Features of images, in shards of two."""
+
+    file_limit = 200
 
     def __init__(self, folder, preset, photos):
         self.folder, self.preset, self.photos = folder / "features", preset, photos
@@ -124,6 +127,8 @@ class Caching:
 class Saving:
     """`save_to_preset` over an older preset of other weights."""
 
+    file_limit = 2048
+
     def __init__(self, folder, preset, photos):
         self.preset, self.target = preset, folder / "preset"
         shutil.copytree(preset, self.target)
@@ -151,6 +156,8 @@ class Saving:
 
 class Training:
     """Six epochs of `fit` with the backup of recipes."""
+
+    file_limit = 2048
 
     def __init__(self, folder, preset, photos):
         self.folder, self.preset, self.photos = folder, preset, photos
@@ -239,13 +246,13 @@ def _limited(kind, scratch, preset, photos, expected):
 
     def run():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, FILE_LIMIT))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kind.file_limit, kind.file_limit))
         work.run()
 
     failed = _fork(run) != 0
     good = failed and _fork(work.check) == 0 and _fork(work.run) == 0 and _result(work) == expected
     outcome = "as undisturbed once there was room" if good else "wrong"
-    return _row("disk full", kind, f"files of {FILE_LIMIT} bytes at most", outcome)
+    return _row("disk full", kind, f"files of {kind.file_limit} bytes at most", outcome)
 
 
 def _twice(kind, scratch, preset, photos, expected):
