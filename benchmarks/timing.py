@@ -14,7 +14,11 @@ Seconds = Mapping[str, list[float]]
 
 
 def interleave(
-    runs: Mapping[str, Callable[[], object]], repeats: int, warmup: int = 2, settle: int = 0
+    runs: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warmup: int = 2,
+    settle: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Times functions in turns, so that a machine that slows down slows all of them.
 
@@ -25,6 +29,7 @@ def interleave(
         warmup: rounds before them, which compile.
         settle: runs before each one that counts. The last run leaves its weights in the cache,
             so short runs need one of their own before them.
+        clock: returns seconds.
 
     Returns:
         Seconds of each round, by name.
@@ -34,10 +39,10 @@ def interleave(
         for name, run in runs.items():
             for _ in range(settle):
                 run()
-            start = time.perf_counter()
+            start = clock()
             run()
             if count >= warmup:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_showattend._typing import PathLike
 from keras_showattend.export.check import check_export, format_of
 from keras_showattend.export.graph import require_tensorflow
@@ -33,6 +35,7 @@ def export_captioner(
             "An exported captioner takes words as they come: leave `cautious` out. "
             f"Received: cautious={options.cautious!r}"
         )
+    _require_float32(captioner.backbone)
     writers = {
         "litert": write_litert,
         "onnx": write_onnx,
@@ -41,3 +44,15 @@ def export_captioner(
     }
     require_tensorflow()
     writers[format](captioner, path, options, quantization)
+
+
+def _require_float32(backbone: Any) -> None:
+    layers = (backbone.image_encoder, backbone.decoder)
+    dtypes = {keras.backend.standardize_dtype(weight.dtype) for weight in backbone.weights}
+    found = {*dtypes, *(layer.compute_dtype for layer in layers)} - {"float32"}
+    if found:
+        raise ValueError(
+            "A captioner is exported that has float32 weights and computes in float32: load it "
+            "anew without `dtype` and `quantize`, and pass `quantization` to store fewer bits. "
+            f"Received: {sorted(found)}"
+        )

@@ -15,7 +15,11 @@ from keras_showattend.engines.openvino import MIN_SAMPLES
 from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.explain import Calibration, explain, load_calibration
 from keras_showattend.export import export_captioner
-from keras_showattend.export.onnx_engine import OnnxEncoder, OnnxSearch
+from keras_showattend.export.engine import (
+    EngineSearch,
+    OnnxEncoder,
+    onnxruntime_session,
+)
 from keras_showattend.models.backbone import ShowAttendBackbone, refuse_hdf5
 from keras_showattend.preprocessing import ImageCaptionerPreprocessor
 from keras_showattend.presets import Provenance, preset_names, resolve_preset
@@ -532,7 +536,9 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             return
         if engine == "onnxruntime":
             search.engine = OnnxEncoder(encoder, self.backbone.image_shape)
-            search.search_engine = OnnxSearch(self.backbone, self.preprocessor.tokenizer)
+            search.search_engine = EngineSearch(
+                self.backbone, self.preprocessor.tokenizer, onnxruntime_session
+            )
             return
         if len(samples) < MIN_SAMPLES:
             raise ValueError(

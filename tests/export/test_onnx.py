@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import pathlib
 import subprocess
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from captioner_checks import check_same_beams, picture
 from export_checks import IMAGES, H, T, W, check_captions, tiny
 
-from keras_showattend import ExportedCaptioner, ImageError
+from keras_showattend import ExportedCaptioner, ImageCaptioner, ImageError
 from keras_showattend.cli import main as cli
 from keras_showattend.export import read_metadata
 from keras_showattend.export.layout import KEY
@@ -27,6 +29,8 @@ pytestmark = [
 ]
 
 pytest_plugins = ["cli_fixtures"]
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +233,21 @@ def test_no_tensorflow_and_no_keras_in_the_process(beams):
     assert modules == "[]"
 
 
+def test_the_bundled_preset(tmp_path):
+    captioner = ImageCaptioner.from_preset("vgg16_gru_flickr8k")
+    captioner.export(tmp_path / "vgg16.onnx", quantization="float16", num_beams=2)
+    assert 40e6 < (tmp_path / "vgg16.onnx").stat().st_size < 43e6
+    images = [ROOT / "docs" / "images" / "astronaut.jpg", picture(2, 300, 200)]
+    exported = ExportedCaptioner(tmp_path / "vgg16.onnx")
+    assert exported.metadata["license"] == "Apache-2.0 AND CC-BY-4.0"
+    (found, _), (expected, _) = (
+        generate(images, return_all_beams=True)
+        for generate in (exported.generate, partial(captioner.generate, num_beams=2))
+    )
+    assert [beam.text for beam in found] == [beam.text for beam in expected]
+    assert found[0].log_probability == pytest.approx(expected[0].log_probability, abs=0.02)
+
+
 def test_onnx_runtime_as_engine(captioner):
     options = {"num_beams": 2, "return_all_beams": True}
     expected = captioner.generate(IMAGES, **options)
@@ -262,6 +281,13 @@ def test_refusals_before_anything_is_converted(captioner, tmp_path, name, option
     with pytest.raises(error, match=message):
         captioner.export(tmp_path / name, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_float32_is_exported(tmp_path):
+    captioner = tiny()
+    captioner.quantize("int8")
+    with pytest.raises(ValueError, match=r"without `dtype` and `quantize`.*\['int8'\]"):
+        captioner.export(tmp_path / "a.onnx")
 
 
 def test_missing_packages_and_samplers(captioner, tmp_path, monkeypatch):
