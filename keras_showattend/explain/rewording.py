@@ -84,7 +84,9 @@ class Thesaurus:
         elif word.endswith("ing") and following in _STATES:
             yield (*before, *after)
         start, end = _phrase(caption, index)
-        yield (*caption[:start], *caption[end:])
+        # Without what it speaks of, nothing is left to say.
+        if start > 0:
+            yield (*caption[:start], *caption[end:])
 
 
 def _shakiest(caption: Sequence[Token], least: float) -> int | None:
