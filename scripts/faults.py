@@ -10,6 +10,7 @@ errors.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -339,9 +340,11 @@ def _start(function):
         code = int(stop.code or 0)
     except BaseException:
         if "FAULTS_LOG" in os.environ:
-            with open(os.environ["FAULTS_LOG"], "a") as file:
+            with contextlib.suppress(OSError), open(os.environ["FAULTS_LOG"], "a") as file:
                 traceback.print_exc(file=file)
-    os._exit(code)
+    finally:
+        # Never up the stack, where the parent's scratch folder would be deleted.
+        os._exit(code)
 
 
 def _wait(pid, seconds=None):

@@ -80,12 +80,12 @@ class CaptionImages:
     Args:
         preset: bundled name, folder that every node sees, handle such as `"hf://user/name"`,
             or `PresetFiles`.
-        num_beams, length_penalty, no_repeat_ngram_size, max_length: see
-            `ImageCaptioner.generate`, whose defaults None stands for.
         engine, dtype: see `ImageCaptioner.use_engine`.
         samples: images that the engine `"openvino"` is shown beforehand.
         batch_size: int. Images that are encoded together. Defaults to 16.
         image_column: str. Column of images; see `DecodeImages`, whose `pixels` go first.
+        **options: `num_beams`, `length_penalty`, `no_repeat_ngram_size`, `max_length` and
+            `cautious` of `ImageCaptioner.generate`, whose defaults None stands for.
 
     Call arguments:
         batch: dict of columns.
@@ -105,27 +105,18 @@ class CaptionImages:
         self,
         preset: Any,
         *,
-        num_beams: int | None = None,
-        length_penalty: float | None = None,
-        no_repeat_ngram_size: int | None = None,
-        max_length: int | None = None,
         engine: str = "keras",
         dtype: str | None = None,
         samples: Sequence[Any] = (),
         batch_size: int = 16,
         image_column: str = "image",
+        **options: Any,
     ) -> None:
         from keras_showattend import ImageCaptioner
 
         with PresetFiles.folder(preset) as folder:
             self.captioner: Any = ImageCaptioner.from_preset(folder)
         self.captioner.use_engine(engine, samples, dtype=dtype)
-        options = {
-            "num_beams": num_beams,
-            "length_penalty": length_penalty,
-            "no_repeat_ngram_size": no_repeat_ngram_size,
-            "max_length": max_length,
-        }
         self._options = {name: value for name, value in options.items() if value is not None}
         self.captioner.search_options(**self._options)
         self._batch_size = batch_size
