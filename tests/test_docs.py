@@ -10,6 +10,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 
 import keras
 import mktestdocs
@@ -186,8 +187,15 @@ def run_command(words):
         shutil.rmtree(words[words.index("--output") + 1], ignore_errors=True)
     if name == "train" and "--preset" not in words:
         words.append("--encoder-weights=none")
+    if name == "export" and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # What is exported is a graph.
+        tf.config.run_functions_eagerly(False)
     if program == "keras-showattend":
         assert cli.main(words) == 0
+    elif program == "mkdir":
+        subprocess.run([program, *words], check=True)
     else:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", words)
@@ -208,7 +216,7 @@ def test_commands(path, reader, first_of_kind):
 
 def test_programs_of_commands():
     programs = {words[0] for page in PAGES.values() for words in page}
-    assert programs <= {"keras-showattend", "python"}, "mark as `bash` what needs a shell"
+    assert programs <= {"keras-showattend", "python", "mkdir"}, "mark as `bash` what needs a shell"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
