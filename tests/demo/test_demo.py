@@ -96,7 +96,7 @@ def test_visitors_in_a_browser(demo, captioner, images, visit, tmp_path):
     for visitor, path in zip(visitors, images, strict=True):
         send(visitor, path)
     for visitor, path in zip(visitors, images, strict=True):
-        visitor.page.wait_for_selector(".ksa", timeout=60_000)
+        visitor.page.wait_for_selector(".ksa")
         assert caption_of(visitor) == captioner.generate(path)
         assert visitor.elsewhere(address) == []
         assert visitor.errors == []
@@ -111,7 +111,7 @@ def test_visitors_in_a_browser(demo, captioner, images, visit, tmp_path):
     broken.write_bytes(images[0].read_bytes()[:100])
     send(visitors[0], broken)
     alert = visitors[0].page.locator("p[role=alert]")
-    alert.wait_for(timeout=60_000)
+    alert.wait_for()
     assert "damaged" in alert.inner_text()
     assert caption_of(visitors[0]) == ""
 

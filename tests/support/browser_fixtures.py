@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TIMEOUT = 120_000  # milliseconds
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -32,6 +33,8 @@ class Visitor:
     def __init__(self, browser, width=1280, **options):
         viewport = {"width": width, "height": 900}
         self.context = browser.new_context(viewport=viewport, **options)
+        # Other tests may keep the processor busy meanwhile.
+        self.context.set_default_timeout(TIMEOUT)
         self.requests, self.errors = [], []
         self.context.on("request", lambda request: self.requests.append(request.url))
         self.page = self.context.new_page()

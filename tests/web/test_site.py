@@ -20,7 +20,6 @@ pytest_plugins = ["browser_fixtures"]
 
 NAME = "tiny <1>"
 ANSWER = "#status:text('Caption:'), #error:visible"
-SLOW = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def open_page(visit, server):
     def start(**options):
         visitor = visit(**options)
         visitor.page.goto(server.url)
-        visitor.page.wait_for_selector("#progress", state="hidden", timeout=SLOW)
+        visitor.page.wait_for_selector("#progress", state="hidden")
         assert visitor.page.inner_text("#status") == "The captioner is ready."
         return visitor
 
@@ -94,7 +93,7 @@ def ask(page, path):
 
 
 def hear(page):
-    page.wait_for_selector(ANSWER, timeout=SLOW)
+    page.wait_for_selector(ANSWER)
     return page.inner_text("#status") or page.inner_text("#error")
 
 
@@ -259,7 +258,7 @@ def test_a_folder_becomes_a_table(open_page, captioner, tmp_path, ten_images):
     (folder / "notes.txt").write_text("not an image, and not reported")
     page = open_page(width=390).page
     page.set_input_files("#folder", folder)
-    page.wait_for_selector("#batch-status:text('could not be read')", timeout=SLOW)
+    page.wait_for_selector("#batch-status:text('could not be read')")
     assert page.inner_text("#batch-status") == "2 of 3 images captioned. 1 could not be read."
     with page.expect_download() as download:
         page.click("#download")
@@ -283,11 +282,11 @@ def test_the_second_visit_needs_no_network(site, visit, captioner, ten_images):
     visitor = visit()
     page = visitor.page
     page.goto(server.url)
-    page.wait_for_selector("#progress", state="hidden", timeout=SLOW)
+    page.wait_for_selector("#progress", state="hidden")
     page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
     server.stop()
     page.reload()
-    page.wait_for_selector("#progress", state="hidden", timeout=SLOW)
+    page.wait_for_selector("#progress", state="hidden")
     assert ask(page, ten_images[0]) == f"Caption: {captioner.generate(ten_images[0])}."
     page.locator("#examples button").first.click()
     assert hear(page).startswith("Caption: ")
@@ -311,7 +310,7 @@ def test_axe_finds_nothing(open_page, ten_images, tmp_path, width, scheme):
     assert complaints() == []
     ask(page, __file__)
     page.set_input_files("#files", [*ten_images[:2]])
-    page.wait_for_selector("#batch-status:text('2 of 2')", timeout=SLOW)
+    page.wait_for_selector("#batch-status:text('2 of 2')")
     assert complaints() == []
 
 
@@ -324,7 +323,7 @@ def test_a_model_that_does_not_arrive(site, visit, tmp_path):
     server = Server(folder)
     page = visit().page
     page.goto(server.url)
-    page.wait_for_selector("#error:visible", timeout=SLOW)
+    page.wait_for_selector("#error:visible")
     assert "“captioner.onnx” was cut off: load the page again." in page.inner_text("#error")
     server.stop()
 
