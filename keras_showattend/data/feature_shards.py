@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import pathlib
 import uuid
@@ -81,8 +82,11 @@ class FeatureShards:
         digests = _digests(keys, features)
         stem = uuid.uuid4().hex
         path = self.directory / f"{stem}.npy"
+        # NumPy itself tells nobody where the end of a file found no room on the disk.
+        content = io.BytesIO()
+        np.save(content, features)
         with replacing(path) as partial:
-            np.save(partial, features)
+            partial.write_bytes(content.getbuffer())
         # The index comes last: a shard without one is never read.
         self._write_index(stem, keys, digests)
         shard = _Shard(keys, digests, np.load(path, mmap_mode="r"), set(range(len(keys))))

@@ -754,6 +754,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `.keras` files keep of `compile`: all but the teacher of `Distillation`."""
+        if not self.compiled:
+            return {}
         names = ("optimizer", "loss", "sampler", "self_critical")
         return {
             **{name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names},

@@ -4,6 +4,7 @@ import concurrent.futures
 import io
 import json
 import shutil
+import signal
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from layer_checks import numpy
 from PIL import Image
 
 from keras_showattend.data import FeatureCache, features
+from keras_showattend.data.feature_shards import FeatureShards
 from keras_showattend.data.features import default_cache_directory, open_cache
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.preprocessing import CaptionImageConverter
@@ -445,3 +447,20 @@ def test_a_cache_of_other_layers_is_refused(tiny_captioner, tmp_path):
     assert open_cache(captioner, tmp_path) is None
     with pytest.raises(ValueError, match="Only frozen layers can be cached"):
         captioner.feature_cache(tmp_path)
+
+
+def test_a_full_disk_leaves_no_half_shard(tmp_path):
+    resource = pytest.importorskip("resource", reason="limits of Unix stand for a full disk")
+    shards = FeatureShards(tmp_path, (6, 5))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
+        with pytest.raises(OSError, match="File too large"):
+            shards.write(["a"], np.ones((1, 6, 5)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
+    shards.write(["a"], np.ones((1, 6, 5)))
+    assert FeatureShards(tmp_path, (6, 5)).rows.keys() == {"a"}

@@ -415,3 +415,12 @@ def test_on_another_backend(folder, pictures, beams, backend):
     here = pathlib.Path(__file__).parents[1] / "support"
     output = python(OTHER_BACKEND, here, folder, *pictures, KERAS_BACKEND=backend)
     check_same_beams(json.loads(output.splitlines()[-1]), beams)
+
+
+def test_a_captioner_that_is_not_compiled_is_saved(tiny_captioner, tmp_path):
+    tiny_captioner().save_to_preset(tmp_path / "first")
+    captioner = ImageCaptioner.from_preset(tmp_path / "first", compile=False)
+    captioner.save_to_preset(tmp_path / "second")
+    again = ImageCaptioner.from_preset(tmp_path / "second")
+    for found, expected in zip(again.get_weights(), captioner.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
