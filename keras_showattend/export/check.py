@@ -72,10 +72,18 @@ def check_export(path: PathLike, format: str, quantization: str | None = None) -
         raise IsADirectoryError(
             f"The path must name a file, such as 'captioner.onnx'. Received: '{os.fspath(path)}'"
         )
-    extra, modules = FORMATS[format]
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    missing = _missing(format)
     if missing:
         raise ModuleNotFoundError(
-            f"The format {format!r} needs more packages. Install them: {install_advice(extra)}. "
-            f"Received: no module named {missing[0]!r}"
+            f"The format {format!r} needs more packages. Install them: "
+            f"{install_advice(FORMATS[format][0])}. Received: no module named {missing[0]!r}"
         )
+
+
+def can_export(format: str) -> bool:
+    """Whether the packages that write a format are installed."""
+    return not _missing(format)
+
+
+def _missing(format: str) -> list[str]:
+    return [name for name in FORMATS[format][1] if importlib.util.find_spec(name) is None]

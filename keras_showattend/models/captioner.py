@@ -15,6 +15,7 @@ from keras_showattend.engines.openvino import MIN_SAMPLES
 from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.explain import Calibration, explain, load_calibration
 from keras_showattend.export import export_captioner
+from keras_showattend.export.check import can_export
 from keras_showattend.export.engine import (
     EngineSearch,
     OnnxEncoder,
@@ -548,6 +549,11 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         images = self.preprocessor.convert_images(list(samples))
         search.engine = OpenVinoEncoder(encoder, images)
         search.search_engine = None
+        if keras.backend.backend() == "tensorflow" and can_export("onnx"):
+            # For a single image twice as fast as Keras, for a batch as fast.
+            search.search_engine = EngineSearch(
+                self.backbone, self.preprocessor.tokenizer, onnxruntime_session
+            )
 
     def quantize(
         self,
