@@ -140,6 +140,11 @@ def blocks(path):
     return re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
 
 
+def outside_blocks(path):
+    """The text of a Markdown file without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
 def commands(path):
     """Lines of the blocks of a file that are to run, as lists of words."""
     for language, text in blocks(path):
@@ -222,7 +227,7 @@ def test_programs_of_commands():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_commands_are_marked(path):
     found = [text for language, text in blocks(path) if language not in ("sh", "bash")]
-    found += re.findall(r"^    .*", re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S))
+    found += re.findall(r"^    .*", outside_blocks(path), re.M)
     unmarked = [
         line for text in found for line in re.findall(r"^ *keras-showattend [a-z].*", text, re.M)
     ]
@@ -231,7 +236,7 @@ def test_commands_are_marked(path):
 
 def links(path):
     """Targets of a file's Markdown links that lead to files of the repository."""
-    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    text = re.sub(r"`[^`\n]+`", "", outside_blocks(path))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not re.match(r"[a-z]+:", target):
             yield target
