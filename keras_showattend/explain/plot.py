@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Inches. A panel's words stay readable when the figure is shrunk to a thumbnail.
 _PANEL_WIDTH = 2.3
 _TALLEST_PANEL = 3.3
+_SHAKY_COLOUR = "#b25f00"
 
 
 def plot(
@@ -68,7 +69,13 @@ def plot(
     for panel, index in zip(panels[1:], shown, strict=False):
         panel.imshow(explanation.overlay(index, style))
         word, probability = explanation.words[index], explanation.probabilities[index]
-        panel.set_title(f"{word}  {probability:.0%}", fontsize=18, parse_math=False)
+        shaky = word in explanation.shaky_words
+        panel.set_title(
+            f"{word}  {probability:.0%}",
+            fontsize=18,
+            parse_math=False,
+            color=_SHAKY_COLOUR if shaky else "black",
+        )
     if style != "spotlight" and shown:
         # The legend shows the colours as they lie on a grey image.
         colours = colour_scale().astype("float64") / 255
