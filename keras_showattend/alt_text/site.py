@@ -121,7 +121,7 @@ def described_page(found: PageLacks, comments: bool = False) -> tuple[Page, Page
         )
     texts = {lack.number: lack.text for lack in found.lacks if lack.text}
     notes = {
-        lack.number: f"{COMMENT}: {lack.problem}"
+        lack.number: f"{COMMENT}: {lack.problem.partition(' (see --')[0]}"
         for lack in found.lacks
         if comments and not lack.text and not lack.has_comment and not lack.image.obstacle
     }
