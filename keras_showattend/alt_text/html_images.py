@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from keras_showattend._install import install_advice
@@ -51,16 +52,43 @@ def find_html_images(
         return decode(text[start:end])
 
     parser, query = _parser()
-    found, base = [], None
-    tags = query(parser.parse(content).root_node)
-    for tag in sorted(tags, key=lambda node: node.start_byte):
+    nodes = query(parser.parse(content).root_node)
+    text_only, pictures = (_Ranges(nodes.get(name, ())) for name in ("text", "picture"))
+    found: list[PageImage] = []
+    in_pictures: dict[tuple[int, int], list[str]] = {}
+    base = None
+    for tag in sorted(nodes.get("tag", ()), key=lambda node: node.start_byte):
         name = _child(tag, "tag_name")
         kind = name.text.lower()
-        if kind == b"base" and base is None:
-            base = _attributes(tag, read).get("href", (None,))[0]
-        elif kind == b"img" and not _is_in_text(tag):
-            found.append(_image(tag, name, text, masked, read))
+        if kind == b"base":
+            base = base or _attributes(tag, read).get("href", (None,))[0]
+            continue
+        if text_only.around(tag) is not None:
+            continue
+        picture = pictures.around(tag)
+        others = [] if picture is None else in_pictures.setdefault(picture, [])
+        if kind == b"img":
+            found.append(_image(tag, name, text, masked, read, others))
+        else:
+            others += _candidates(_attributes(tag, read).get("srcset", ("",))[0])
     return [dataclasses.replace(image, base=base) for image in found] if base else found
+
+
+class _Ranges:
+    """Elements of one kind, to find the one around a tag without climbing a broad tree."""
+
+    def __init__(self, elements: Iterable[Any]) -> None:
+        self._ranges = sorted((node.start_byte, node.end_byte) for node in elements)
+        self._starts = [start for start, _ in self._ranges]
+
+    def around(self, tag: Any) -> tuple[int, int] | None:
+        """Where the innermost element around a tag begins and ends, or None."""
+        last = bisect.bisect_right(self._starts, tag.start_byte) - 1
+        # Elements lie in one another, at most a few deep.
+        for start, end in reversed(self._ranges[max(0, last - 7) : last + 1]):
+            if tag.start_byte < end:
+                return start, end
+        return None
 
 
 @functools.cache
@@ -75,24 +103,31 @@ def _parser() -> tuple[Any, Any]:
     language = tree_sitter.Language(tree_sitter_html.language())
     query = tree_sitter.Query(
         language,
-        """([(start_tag (tag_name) @name) (self_closing_tag (tag_name) @name)] @tag
-            (#match? @name "^([iI][mM][gG]|[bB][aA][sS][eE])$"))""",
+        f"""
+        ([(start_tag (tag_name) @name) (self_closing_tag (tag_name) @name)] @tag
+            (#match? @name "^(?i:img|base|source)$"))
+        ((element (start_tag (tag_name) @name)) @text
+            (#match? @name "^(?i:{"|".join(sorted(_TEXT_ONLY))})$"))
+        ((element (start_tag (tag_name) @name)) @picture (#match? @name "^(?i:picture)$"))
+        """,
     )
 
-    def tags(root: Any) -> list[Any]:
-        return list(tree_sitter.QueryCursor(query).captures(root).get("tag", ()))
+    def nodes(root: Any) -> dict[str, list[Any]]:
+        return dict(tree_sitter.QueryCursor(query).captures(root))
 
-    return tree_sitter.Parser(language), tags
+    return tree_sitter.Parser(language), nodes
 
 
-def _image(tag: Any, name: Any, text: str, masked: str, read: _Read) -> PageImage:
+def _image(
+    tag: Any, name: Any, text: str, masked: str, read: _Read, others: list[str]
+) -> PageImage:
     start, end = tag.start_byte, tag.end_byte
     attributes = _attributes(tag, read)
     sources = [attributes["src"][0]] if attributes.get("src", ("",))[0] else []
     sources += [attributes[key][0] for key in _LAZY[:-1] if key in attributes]
     for key in ("srcset", _LAZY[-1]):
         sources += _candidates(attributes[key][0]) if key in attributes else []
-    sources += _picture_sources(tag, read)
+    sources += others
     alt: str | None = None
     place = (name.end_byte, name.end_byte)
     if "alt" in attributes:
@@ -150,45 +185,6 @@ def _attributes(tag: Any, read: _Read) -> dict[str, tuple[str, int, int]]:
 
 def _child(node: Any, kind: str) -> Any:
     return next((child for child in node.children if child.type == kind), None)
-
-
-def _tag_of(element: Any) -> Any:
-    return _child(element, "start_tag") or _child(element, "self_closing_tag")
-
-
-def _name_of(element: Any) -> str:
-    tag = _tag_of(element)
-    name = tag and _child(tag, "tag_name")
-    return name.text.decode().lower() if name else ""
-
-
-def _is_in_text(tag: Any) -> bool:
-    node = tag.parent
-    while node is not None:
-        if node.type == "element" and _name_of(node) in _TEXT_ONLY:
-            return True
-        node = node.parent
-    return False
-
-
-def _picture_sources(tag: Any, read: _Read) -> list[str]:
-    """What the `<source>` elements of a `<picture>` name, in order."""
-    picture = tag.parent
-    for _ in range(4):
-        if picture is None or _name_of(picture) == "picture":
-            break
-        picture = picture.parent
-    if picture is None or _name_of(picture) != "picture":
-        return []
-    found, waiting = [], [picture]
-    while waiting:
-        node = waiting.pop()
-        if _name_of(node) == "source":
-            attributes = _attributes(_tag_of(node), read)
-            found += _candidates(attributes.get("srcset", ("",))[0])
-        # Unclosed elements lie in one another.
-        waiting += [child for child in reversed(node.children) if child.type == "element"]
-    return found
 
 
 def _candidates(srcset: str) -> list[str]:
