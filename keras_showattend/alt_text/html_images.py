@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import functools
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from keras_showattend._install import install_advice
@@ -51,48 +50,52 @@ def find_html_images(
     def read(start: int, end: int) -> str:
         return decode(text[start:end])
 
-    parser, query = _parser()
-    nodes = query(parser.parse(content).root_node)
-    text_only, pictures = (_Ranges(nodes.get(name, ())) for name in ("text", "picture"))
     found: list[PageImage] = []
-    in_pictures: dict[tuple[int, int], list[str]] = {}
     base = None
-    for tag in sorted(nodes.get("tag", ()), key=lambda node: node.start_byte):
+    for tag, sources in _tags(_parser().parse(content).root_node):
         name = _child(tag, "tag_name")
-        kind = name.text.lower()
-        if kind == b"base":
+        kind = text[name.start_byte : name.end_byte].lower()
+        if kind == "base":
             base = base or _attributes(tag, read).get("href", (None,))[0]
-            continue
-        if text_only.around(tag) is not None:
-            continue
-        picture = pictures.around(tag)
-        others = [] if picture is None else in_pictures.setdefault(picture, [])
-        if kind == b"img":
-            found.append(_image(tag, name, text, masked, read, others))
-        else:
-            others += _candidates(_attributes(tag, read).get("srcset", ("",))[0])
+        elif kind == "source":
+            sources += _candidates(_attributes(tag, read).get("srcset", ("",))[0])
+        elif kind == "img":
+            found.append(_image(tag, name, text, masked, read, sources))
     return [dataclasses.replace(image, base=base) for image in found] if base else found
 
 
-class _Ranges:
-    """Elements of one kind, to find the one around a tag without climbing a broad tree."""
-
-    def __init__(self, elements: Iterable[Any]) -> None:
-        self._ranges = sorted((node.start_byte, node.end_byte) for node in elements)
-        self._starts = [start for start, _ in self._ranges]
-
-    def around(self, tag: Any) -> tuple[int, int] | None:
-        """Where the innermost element around a tag begins and ends, or None."""
-        last = bisect.bisect_right(self._starts, tag.start_byte) - 1
-        # Elements lie in one another, at most a few deep.
-        for start, end in reversed(self._ranges[max(0, last - 7) : last + 1]):
-            if tag.start_byte < end:
-                return start, end
-        return None
+def _tags(root: Any) -> Iterator[tuple[Any, list[str]]]:
+    """The tags in order, without those in text, each with a list for the picture it lies in."""
+    cursor = root.walk()
+    # The elements around the place, by their names, and a list for each picture among them.
+    names: list[str] = []
+    pictures: list[list[str]] = []
+    in_text = 0
+    while True:
+        node = cursor.node
+        kind = node.type
+        if kind in ("start_tag", "self_closing_tag"):
+            if names and not names[-1]:
+                names[-1] = _child(node, "tag_name").text.decode().lower()
+                in_text += names[-1] in _TEXT_ONLY
+                if names[-1] == "picture":
+                    pictures.append([])
+            if not in_text:
+                yield node, pictures[-1] if pictures else []
+        elif kind in ("document", "element", "ERROR") and cursor.goto_first_child():
+            names.append("")
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return
+            name = names.pop()
+            in_text -= name in _TEXT_ONLY
+            if name == "picture":
+                pictures.pop()
 
 
 @functools.cache
-def _parser() -> tuple[Any, Any]:
+def _parser() -> Any:
     try:
         import tree_sitter
         import tree_sitter_html
@@ -100,22 +103,7 @@ def _parser() -> tuple[Any, Any]:
         raise ModuleNotFoundError(
             f"To find images in HTML, install tree-sitter: {install_advice('alt')}"
         ) from None
-    language = tree_sitter.Language(tree_sitter_html.language())
-    query = tree_sitter.Query(
-        language,
-        f"""
-        ([(start_tag (tag_name) @name) (self_closing_tag (tag_name) @name)] @tag
-            (#match? @name "^(?i:img|base|source)$"))
-        ((element (start_tag (tag_name) @name)) @text
-            (#match? @name "^(?i:{"|".join(sorted(_TEXT_ONLY))})$"))
-        ((element (start_tag (tag_name) @name)) @picture (#match? @name "^(?i:picture)$"))
-        """,
-    )
-
-    def nodes(root: Any) -> dict[str, list[Any]]:
-        return dict(tree_sitter.QueryCursor(query).captures(root))
-
-    return tree_sitter.Parser(language), nodes
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_html.language()))
 
 
 def _image(
