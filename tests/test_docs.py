@@ -60,6 +60,8 @@ def work(tmp_path, bundle, monkeypatch):
         rows = [(f"photos/{number}.jpg", text) for number, text in enumerate(CAPTIONS, start=1)]
         csv.writer(file).writerows([("image", "caption"), *rows])
     write_flickr8k(tmp_path / "flickr8k")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<img src=a.jpg alt='A dog.'>")
     for name in ("my_captioner", "first", "second"):
         shutil.copytree(bundle / PRESET, tmp_path / name)
     monkeypatch.setattr(registry, "BUNDLED", bundle)
