@@ -31,7 +31,11 @@ from keras_showattend.presets.trust_config import check_config
 from keras_showattend.search import CaptionHypothesis, SearchOptions
 from keras_showattend.search.generation import Generation
 from keras_showattend.training.augmentation import Augmentation
-from keras_showattend.training.caption_batches import PreprocessedBatches
+from keras_showattend.training.caption_batches import (
+    CaptionBatches,
+    EpochOrder,
+    PreprocessedBatches,
+)
 from keras_showattend.training.losses import CaptionCrossentropy, doubly_stochastic_penalty
 from keras_showattend.training.scheduled_sampling import ScheduledSampling
 from keras_showattend.training.self_critical import fit_self_critical
@@ -312,6 +316,12 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         if not isinstance(data, PreprocessedBatches):
             # Shuffled by the seed or by the user; Keras would do it again, or warn.
             kwargs.setdefault("shuffle", False)
+        if isinstance(data, CaptionBatches):
+            callbacks = kwargs.get("callbacks") or []
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.append(EpochOrder(data))
+            else:
+                kwargs["callbacks"] = [*keras.tree.flatten(callbacks), EpochOrder(data)]
         if isinstance(data, keras.utils.PyDataset):
             # KerasHub would preprocess again what is preprocessed already.
             with stream_ends(validation_data):

@@ -221,17 +221,13 @@ def _fit(run: Run, learner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path
     folder.mkdir(parents=True, exist_ok=True)
     log = _epoch_log(folder / "epochs.csv")
     backup = Backup(folder / "backup")
-    # A resumed run has the order of its present epoch, and not that of the first.
-    order = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
-    )
     if recipe.ema_momentum:
         # The backup comes before the average replaces the weights, and the scores after.
         average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-        callbacks = [backup, average, scores, log, order]
+        callbacks = [backup, average, scores, log]
     else:
         # An epoch counts as finished when its scores are known.
-        callbacks = [scores, log, backup, order]
+        callbacks = [scores, log, backup]
     if run.verbose != 0:
         callbacks.append(TimeLeft(recipe.epochs, len(batches)))
     try:

@@ -200,6 +200,22 @@ class CaptionBatches(keras.utils.PyDataset):
         return x, parts["targets"], weight
 
 
+class EpochOrder(keras.callbacks.Callback):
+    """Gives every epoch its own order, so that a resumed run does not repeat that of the first.
+
+    Args:
+        batches: the `CaptionBatches` of the run.
+    """
+
+    def __init__(self, batches: CaptionBatches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Draws the order, flips and windows of the epoch."""
+        self.batches.start_epoch(epoch)
+
+
 class PreprocessedBatches(keras.utils.PyDataset):
     """A user's own `PyDataset` with a captioner's preprocessing applied to each batch.
 

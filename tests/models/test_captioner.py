@@ -108,6 +108,21 @@ def test_fit_on_a_dataset_with_validation_and_callbacks(frozen, tmp_path):
     assert list((tmp_path / "cache").glob("*/*.npy"))
 
 
+def test_a_resumed_run_equals_one_in_one_go(frozen):
+    data = {"images": [picture(place) for place in range(4)], "captions": CAPTIONS[:2] * 2}
+    options = {"batch_size": 1, "random_flip": True, "feature_cache": None, "seed": 3}
+    whole = frozen()
+    state = whole.backbone.get_weights()
+    losses = fit(whole, data, epochs=2, **options)["loss"]
+    parts = frozen()
+    parts.backbone.set_weights(state)
+    resumed = [
+        *fit(parts, data, epochs=1, **options)["loss"],
+        *fit(parts, data, epochs=2, initial_epoch=1, **options)["loss"],
+    ]
+    np.testing.assert_allclose(resumed, losses, rtol=1e-5)
+
+
 def test_validation_data_of_another_kind(frozen):
     history = fit(frozen(), raw_batch(), validation_data=Batches([raw_batch()]))
     assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
