@@ -14,7 +14,7 @@ LOCAL_PATH = re.compile(
 
 
 def without_folders(word: str) -> str:
-    """Shortens a path to its last part, also behind `--option=`; URLs and handles stay."""
+    """Shortens a path to its last part, also after `--option=`; URLs and handles stay."""
     option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
     if is_url(value):
         return word

@@ -1,4 +1,4 @@
-"""Text that came from elsewhere: made safe to show, and told from a URL."""
+"""Text that came from elsewhere: made safe to show, and distinguished from a URL."""
 
 import re
 

@@ -80,7 +80,7 @@ def _image(
     address = urllib.parse.unquote(token.attrs["src"])
     obstacle = None
     if source[start : start + 2] != "![" or source[label_end : label_end + 1] != "]":
-        obstacle = "its place cannot be told"
+        obstacle = "its position cannot be determined"
     elif "{{" in address or "{%" in address:
         obstacle = "a template makes it"
     return PageImage(

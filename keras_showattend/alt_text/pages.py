@@ -23,14 +23,14 @@ _BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _BARE = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _BRACES = str.maketrans({character: f"&#{ord(character)};" for character in "{}|"})
-# A character behind a backslash is itself. Braces get no backslash, which a template would keep.
+# A character after a backslash is itself. Braces get no backslash, which a template would keep.
 _MARKDOWN = str.maketrans(
     {
         **{character: f"\\{character}" for character in "\\`*_[]<>&|~!$"},
         **{character: f"&#{ord(character)};" for character in "{}"},
     }
 )
-# Where a charset must be told, by the standard of HTML.
+# Where the HTML standard requires a charset to be declared.
 _HEAD = 1024
 
 
@@ -96,7 +96,7 @@ class Page:
 
         Args:
             texts: from the number of an image among `images()` to its alt text.
-            comments: from such numbers to what a comment behind the image says.
+            comments: from such numbers to what a comment after the image says.
 
         Raises:
             ValueError: if an image has an obstacle, or the page would not be read as meant.

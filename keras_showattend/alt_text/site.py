@@ -16,7 +16,7 @@ from keras_showattend.alt_text.page_images import PageImage
 from keras_showattend.alt_text.pages import Page, read_page
 from keras_showattend.alt_text.references import Reference, find_image
 
-# How a comment behind an image begins that stands for an alt text.
+# The start of a comment that stands for an alt text, after the image.
 COMMENT = "alt text wanted"
 
 

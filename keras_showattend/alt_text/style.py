@@ -28,7 +28,7 @@ class AltTextStyle:
     `style(caption)` gives the text: without line breaks, and cut after a whole word.
 
     Attributes:
-        max_characters: int. The longest text. Some screen readers pause or stop behind 125
+        max_characters: int. The longest text. Some screen readers pause or stop after 125
             characters.
         full_stop: bool. Whether it ends in a full stop, at which screen readers pause.
         sentence_case: bool. Whether it begins with an upper-case letter.

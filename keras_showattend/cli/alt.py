@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style.add_argument(
         "--comment",
         action="store_true",
-        help="put a comment behind images that get no alt text, which says why",
+        help="put a comment after images that get no alt text, which says why",
     )
     add_style_options(style)
     model = parser.add_argument_group("model and search")

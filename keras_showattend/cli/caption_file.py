@@ -180,7 +180,7 @@ class CaptionFile:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[FileSink]:
-        """Opens the file behind its last whole row."""
+        """Opens the file after its last whole row."""
         # Not "a", in which `truncate` and `seek` differ between platforms. Unbuffered, so
         # that it is known what has been written when the disk is full.
         with open(self.path, "r+b" if self._end else "wb", buffering=0) as file:

@@ -100,7 +100,7 @@ class _Source:
     Args:
         path: as it was given.
         recursive: whether to look into the sub-folders of a folder.
-        keeps: function of a path relative to the folder, with a slash behind that of a
+        keeps: function of a path relative to the folder, with a slash after that of a
             folder: False leaves it out.
     """
 
@@ -138,7 +138,7 @@ class Images:
     """The images that the arguments lead to, found one after the other.
 
     Iterating gives their paths, as given or found, each once: in the order of the arguments, and
-    inside a folder sorted. No list of them is kept. What the latest iteration left out is told
+    inside a folder sorted. No list of them is kept. What the latest iteration left out is reported
     by `left_out` and `unreadable_folders`.
 
     Attributes:
@@ -235,7 +235,7 @@ class Images:
         try:
             return os.stat(path).st_mtime >= self.since.timestamp()
         except OSError:
-            # Why it cannot be read is told when it is read.
+            # Why it cannot be read is reported when it is read.
             return True
 
     def _nothing_in(self, folder: str) -> ValueError:

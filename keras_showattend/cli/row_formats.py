@@ -18,7 +18,7 @@ Row: TypeAlias = Mapping[str, Any]
 # rows apart. A value may be None.
 Columns: TypeAlias = Mapping[str, type]
 
-# What a spreadsheet takes for a formula, behind any number of the marks that prevent it.
+# What a spreadsheet takes for a formula, after any number of the marks that prevent it.
 _FORMULA = re.compile("'*[=+\\-@\t\r]")
 _ESCAPED_FORMULA = re.compile("'+[=+\\-@\t\r]")
 
@@ -159,7 +159,7 @@ RowFormat: TypeAlias = JsonLines | Csv
 
 
 def text_line(is_single: bool) -> Callable[[Row], str]:
-    """A function from a row to its line of text: the caption, behind its path if of several."""
+    """A function from a row to its line of text: the caption, after its path if of several."""
 
     def line(row: Row) -> str:
         words = [row["caption"]] if is_single else [row["path"], row["caption"]]

@@ -137,7 +137,7 @@ class FeatureCache:
         with tqdm(total=total, desc="Encoding images", unit="image", disable=not progress) as bar:
             while todo:
                 with self._claims.take(list(todo), SHARD_SIZE) as mine:
-                    # Read behind the claim: whoever gave up a claim wrote its shard before.
+                    # Read after the claim: whoever gave up a claim has written its shard.
                     self._shards.refresh()
                     self._shards.drop_damaged(todo)
                     todo = {k: item for k, item in todo.items() if k not in self._shards.rows}

@@ -24,7 +24,7 @@ def caption_function(
         size. It returns a dict, best beam first: `token_ids` int32[B, K, T],
         `log_probabilities` float32[B, K], `scores` float32[B, K], `word_probabilities`
         float32[B, K, T] and `attention_maps` float32[B, K, T, rows, columns]. The last two
-        are 0 behind the end token.
+        are 0 after the end token.
 
     Raises:
         ValueError: on another backend than TensorFlow.

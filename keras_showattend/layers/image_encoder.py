@@ -199,7 +199,7 @@ class ImageEncoder(keras.layers.Layer):
         )
 
     def _part_after(self, layer_name: str) -> keras.Model:
-        """The layers behind one of them, with the same weights.
+        """The layers after one of them, with the same weights.
 
         Args:
             layer_name: str; `"auto"` is `fine_tune_after`.

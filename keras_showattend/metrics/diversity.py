@@ -9,7 +9,7 @@ from keras_showattend.metrics._inputs import check_captions
 from keras_showattend.metrics.ngrams import count_ngrams
 from keras_showattend.metrics.tokenizer import Segmenter, tokenize
 
-# Words that want another word behind them: what training on scores can make captions end in.
+# Words that need another word after them. Training on scores can make captions end in them.
 _ARTICLES = {"a", "an", "the", "his", "her"}
 _PREPOSITIONS = {"at", "by", "for", "from", "in", "of", "on", "to", "with"}
 _OPEN_WORDS = _ARTICLES | _PREPOSITIONS | {"and", "or", "is", "are"}

@@ -40,7 +40,7 @@ _ABBREVIATIONS = (
 
 _SENTENCE_START = r"(?:A|An|The|This|That|These|He|She|It|They|We|You|In|On|At|There)"
 
-# JFlex, behind the Java tokenizer, takes the longest match of all rules; `re` takes the first.
+# JFlex, which the Java tokenizer uses, takes the longest match of all rules; `re` takes the first.
 # So the order below is the meaning: narrow forms come before the general word.
 _RULES = [
     r"(?:https?|ftp)://[^\s<>\"|()]*[^\s<>\"|().,;:!?'\-]",

@@ -33,7 +33,7 @@ _NORMALIZATION = (
     # joiner and non-joiner choose the shapes of letters in Sinhala, Bengali, Persian, ...
     ("[^\\p{L}\\p{M}\\p{N}'\\-\u200c\u200d]+", " "),
     # Hyphens, apostrophes and joiners belong to a word only between two characters of it, and
-    # a mark behind a character; but Malayalam ends words in a mark and a joiner.
+    # a mark after a character; but Malayalam ends words in a mark and a joiner.
     ("(^| )['\\-\u200c\u200d\\p{M}]+", " "),
     ("(\\p{M}\u200d|)['\\-\u200c\u200d]*( |$)", r"\1 "),
 )

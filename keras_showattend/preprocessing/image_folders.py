@@ -83,7 +83,7 @@ def walk_images(
         folder: an existing folder.
         recursive: whether to look into its sub-folders. Links to folders are not followed.
         keeps: function of a path and whether it is a folder: False leaves it out.
-        on_error: function that is told of a folder that cannot be listed; the walk then goes on.
+        on_error: function of the error of a folder that cannot be listed; the walk goes on.
 
     Yields:
         `FoundImage`.
@@ -122,7 +122,7 @@ def _entries(folder: str, recursive: bool) -> list[tuple[str, bool]]:
             try:
                 is_folder = entry.is_dir()
             except OSError:
-                # A link to itself. Why it cannot be read is told by who reads it.
+                # A link to itself. Whoever reads it reports why it cannot be read.
                 is_folder = False
             if is_folder and (not recursive or entry.is_symlink()):
                 continue

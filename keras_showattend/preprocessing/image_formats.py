@@ -86,7 +86,7 @@ def has_several_frames(path: str) -> bool:
         with Image.open(path, formats=readable_formats()) as image:
             return image.format in _PAGED and bool(getattr(image, "is_animated", False))
     except Exception:
-        # Decoders raise anything on a damaged file, which is told when it is read.
+        # Decoders raise anything on a damaged file, which is reported when it is read.
         return False
 
 

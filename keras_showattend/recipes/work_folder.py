@@ -27,8 +27,8 @@ def unfinished_recipes(work: pathlib.Path) -> list[dict[str, Any]] | None:
         work: path of the folder.
 
     Returns:
-        List of dicts of `Recipe`, or None if nothing has been learned there, or if it cannot
-        be told by which recipe.
+        List of dicts of `Recipe`, or None if nothing has been learned there, or if the
+        recipe is unknown.
     """
     if not any(True for name in _LEARNED for _ in work.glob(f"stage_*/{name}")):
         return None

@@ -54,7 +54,7 @@ def beam_search(
     Returns:
         Dict, best beam first: `token_ids` int32[B, K, T], `log_probabilities`
         float32[B, K], `scores` float32[B, K], `word_log_probabilities` float32[B, K, T], 0
-        behind the end token, and `states`, the list of float[B, K, N] behind the last step.
+        after the end token, and `states`, the list of float[B, K, N] after the last step.
         Where fewer than K captions exist, the surplus beams have a log-probability below
         -1e8.
     """

@@ -37,7 +37,7 @@ class CaptionSearch(keras.Model):
         Dict of `token_ids` int32[B, K, T], `log_probabilities` float32[B, K] and
         `scores` float32[B, K]; beams best first, drawn captions as they came. A beam search
         adds `word_log_probabilities` float32[B, K, T] and, `with_attention`,
-        `attention_weights` float32[B, K, T, L]; both are 0 behind the end token.
+        `attention_weights` float32[B, K, T, L]; both are 0 after the end token.
     """
 
     def __init__(

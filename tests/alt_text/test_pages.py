@@ -211,7 +211,7 @@ def test_what_is_refused():
 def test_a_cell_whose_place_cannot_be_told():
     page = decode_page("page.md", b"| a |\n|---|\n| x \\| y ![](a.jpg) |\n")
     [image] = page.images()
-    assert (image.sources, image.obstacle) == (("a.jpg",), "its place cannot be told")
+    assert (image.sources, image.obstacle) == (("a.jpg",), "its position cannot be determined")
 
 
 def test_a_long_page():
