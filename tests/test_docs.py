@@ -269,4 +269,4 @@ def test_readme_installs_as_errors_say():
     commands = re.findall(r"`(pip install [^`]+)`", advice)
     assert len(commands) == 2
     for command in commands:
-        assert f"    {command}\n" in text
+        assert f"\n{command}\n" in text

@@ -213,7 +213,9 @@ class EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draws the order, flips and windows of the epoch."""
-        self.batches.start_epoch(epoch)
+        # Not planned again for the same epoch, whose first batches may be being read already.
+        if epoch != self.batches.epoch:
+            self.batches.start_epoch(epoch)
 
 
 class PreprocessedBatches(keras.utils.PyDataset):

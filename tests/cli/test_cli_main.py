@@ -30,12 +30,21 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"keras-showattend {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["paint"], ["caption"], ["caption", "a.jpg", "--json=1"]])
+@pytest.mark.parametrize("words", [[], ["paint"], ["explain"], ["caption", "a.jpg", "--json=1"]])
 def test_wrong_words_end_with_2_and_the_usage(words, capsys):
     assert cli.main(words) == 2
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith("usage: keras-showattend")
+
+
+def test_caption_needs_an_image(capsys):
+    assert cli.main(["caption"]) == 2
+    output = capsys.readouterr()
+    assert (output.out, output.err) == (
+        "",
+        "keras-showattend: error: At least one image or folder is needed. Received: no argument\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,6 +121,8 @@ def test_ctrl_c_ends_a_process_that_computes():
         """
         import hashlib, os, signal, threading
         from keras_showattend.cli.interrupts import prompt_interrupts
+        # A shell has background processes ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with prompt_interrupts(lambda: "stopped.\\n"):
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # as while stderr is held back
@@ -126,6 +137,7 @@ def test_ctrl_c_leaves_python_code_its_own_end():
         """
         import os, signal, time
         from keras_showattend.cli.interrupts import prompt_interrupts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with prompt_interrupts(lambda: "not said"):
             try:
                 os.kill(os.getpid(), signal.SIGINT)

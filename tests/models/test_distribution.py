@@ -33,6 +33,7 @@ def train():
         embedding_dim=16,
         hidden_dim=24,
         attention_dim=20,
+        dropout=0.0,
     )
     # Five captions in batches of four: the last batch is smaller than the number of devices.
     options = {"batch_size": 4, "verbose": 0, "feature_cache": None}

@@ -47,7 +47,8 @@ def test_two_processes_learn_what_one_does(tmp_path):
     first, second, alone = (json.loads(output.splitlines()[-1]) for output, _ in outputs)
     assert (first["devices"], second["devices"], alone["devices"]) == (2, 2, 1)
     assert len(alone["losses"]) == 10
-    assert alone["losses"][9] < alone["losses"][1]
+    # Of an epoch each, because dropout makes single steps differ.
+    assert sum(alone["losses"][8:]) < sum(alone["losses"][:2])
     for found in (first, second):
         assert found["losses"] == pytest.approx(alone["losses"], rel=1e-5)
         words = ["distribution None", "batch_size=3, 2 processes", "CaptionStream", "each step"]
