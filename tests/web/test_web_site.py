@@ -86,9 +86,14 @@ def open_page(visit, server):
 
 def ask(page, path):
     """Chooses a file; returns what a screen reader hears of it."""
+    return answer_to(page, lambda: page.set_input_files("#files", path))
+
+
+def answer_to(page, action):
+    """Does something; returns what a screen reader hears then, and not what it heard before."""
     page.evaluate("document.getElementById('status').textContent = ''")
     page.evaluate("document.getElementById('error').hidden = true")
-    page.set_input_files("#files", path)
+    action()
     return hear(page)
 
 
@@ -272,8 +277,8 @@ def test_a_folder_becomes_a_table(open_page, captioner, tmp_path, ten_images):
         assert row["caption"] == best.text
         assert float(row["log_probability"]) == pytest.approx(best.log_probability, abs=0.02)
         assert 0 < float(row["confidence"]) < 1
-    page.get_by_role("button", name="=photos/a.png").click()
-    assert hear(page) == f"Caption: {rows[0]['caption']}."
+    shown = answer_to(page, page.get_by_role("button", name="=photos/a.png").click)
+    assert shown == f"Caption: {rows[0]['caption']}."
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
@@ -288,8 +293,7 @@ def test_the_second_visit_needs_no_network(site, visit, captioner, ten_images):
     page.reload()
     page.wait_for_selector("#progress", state="hidden")
     assert ask(page, ten_images[0]) == f"Caption: {captioner.generate(ten_images[0])}."
-    page.locator("#examples button").first.click()
-    assert hear(page).startswith("Caption: ")
+    assert answer_to(page, page.locator("#examples button").first.click).startswith("Caption: ")
     # Large files came once, and nothing from elsewhere.
     assert visitor.elsewhere(server.url) == []
     assert visitor.errors == []
