@@ -21,7 +21,7 @@ from keras_showattend.explain.caption_model import CaptionModel, fit_captions
 from keras_showattend.explain.coverage import risk_coverage
 from keras_showattend.explain.evidence import CaptionEvidence
 from keras_showattend.explain.familiarity import Familiarity, fit_familiarity
-from keras_showattend.explain.logistic import LinearModel
+from keras_showattend.explain.logistic import LinearModel, fit_logistic_ridge
 from keras_showattend.explain.logistic import sigmoid as _sigmoid
 from keras_showattend.explain.rewording import Thesaurus, Token
 from keras_showattend.explain.word_model import WordModel, WordOutcomes, WordRecord
@@ -395,23 +395,12 @@ def fit_logistic(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         x: float[N].
         y: float[N] in 0..1.
     """
-    # Standardised, so that one small ridge keeps any data from running to infinity.
-    centre, spread = float(x.mean()), float(x.std()) or 1.0
-    design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
-    ridge = np.diag([1e-3, 1e-3])
-    weights = np.zeros(2)
-    for _ in range(50):
-        p = _sigmoid(design @ weights)
-        gradient = design.T @ (p - y) + ridge @ weights
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + ridge
-        change = np.linalg.solve(hessian, gradient)
-        weights -= np.clip(change, -4, 4)
-        if np.abs(change).max() < 1e-10:
-            break
-    if weights[0] < 0:
+    # A small ridge keeps any data from running to infinity.
+    curve = fit_logistic_ridge(x[:, None], y, 1e-3)
+    if curve.weights[0] < 0:
         rate = float(np.clip(y.mean(), 1e-6, 1 - 1e-6))
         return 0.0, float(np.log(rate / (1 - rate)))
-    return float(weights[0] / spread), float(weights[1] - weights[0] * centre / spread)
+    return curve.weights[0], curve.intercept
 
 
 def reliability(confidence: np.ndarray, outcome: np.ndarray) -> list[dict[str, float]]:
