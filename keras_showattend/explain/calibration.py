@@ -21,8 +21,7 @@ from keras_showattend.explain.caption_model import CaptionModel, fit_captions
 from keras_showattend.explain.coverage import risk_coverage
 from keras_showattend.explain.evidence import CaptionEvidence
 from keras_showattend.explain.familiarity import Familiarity, fit_familiarity
-from keras_showattend.explain.logistic import LinearModel, fit_logistic_ridge
-from keras_showattend.explain.logistic import sigmoid as _sigmoid
+from keras_showattend.explain.logistic import LinearModel, fit_logistic_ridge, sigmoid
 from keras_showattend.explain.rewording import Thesaurus, Token
 from keras_showattend.explain.word_model import WordModel, WordOutcomes, WordRecord
 from keras_showattend.explain.words import judged_positions
@@ -101,7 +100,7 @@ class Calibration:
             mean_log_probability: float, nats. The caption's log-probability divided by its
                 number of tokens, the end token included.
         """
-        return float(_sigmoid(self.slope * mean_log_probability + self.intercept))
+        return float(sigmoid(self.slope * mean_log_probability + self.intercept))
 
     @property
     def knows_words(self) -> bool:
@@ -230,7 +229,7 @@ def fit_calibration(
         base[held_out] = y[rest].mean()
         if words is None:
             slope, intercept = fit_logistic(x[rest], y[rest])
-            unseen[held_out] = _sigmoid(slope * x[held_out] + intercept)
+            unseen[held_out] = sigmoid(slope * x[held_out] + intercept)
             continue
         model = words.fit(rest.tolist(), y[rest], scores[rest], seed)
         unseen[held_out] = [model(words.evidence[index]) for index in held_out.tolist()]
