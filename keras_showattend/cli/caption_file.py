@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -11,8 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
-from keras_showattend.cli.row_formats import Row, RowFormat
+from keras_showattend.cli.row_formats import Row, RowFormat, RowKey
 from keras_showattend.cli.row_index import RowIndex
+
+# What reading a line that holds no row raises.
+_NOT_A_ROW = (ValueError, LookupError, csv.Error, RecursionError)
 
 
 class Sink(Protocol):
@@ -70,83 +74,94 @@ class CaptionFile:
     def __init__(self, path: str, row_format: RowFormat, overwrite: bool = False) -> None:
         self.path = path
         self.format = row_format
-        self.done = RowIndex()
+        self.done = RowIndex(lambda position: next(self.rows(position)))
         self._made_by: dict[tuple[str, str], int] = {}
+        self._first_row = 0
         self._end = 0
         self._lacks_newline = False
         check_path(path)
         if not overwrite and os.path.isfile(path):
-            self._read()
+            with open(path, "rb") as file:
+                self._read(file)
 
-    def _read(self) -> None:
-        pending, number, header_seen = b"", 0, not self.format.header
-        with open(self.path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                pending += line
-                if not line.endswith(b"\n") or not self.format.is_whole(pending):
-                    continue
-                text = _decode(pending).removeprefix("\ufeff")
-                self._end += len(pending)
-                pending = b""
-                if header_seen:
-                    self._read_row(number, text)
-                    continue
-                try:
-                    self.format = self.format.with_header(text)
-                except ValueError:
-                    raise self._refusal(number, text) from None
-                header_seen = True
-        rest = _decode(pending)
-        if rest and header_seen and self._is_whole_row(pending):
-            self._read_row(number, rest)
-            self._end += len(pending)
-            self._lacks_newline = True
+    def _read(self, file: IO[bytes]) -> None:
+        lines = _Lines(file)
+        if self._read_header(lines):
+            self.done.add_stored(self._stored(file, lines))
         else:
-            # Only what is surely half of a row of ours may be cut off.
-            start = self.format.row_start if header_seen else self.format.header
-            if not (rest.startswith(start) or start.startswith(rest)):
-                raise self._refusal(number, rest)
+            self._check_part(self._text(file), self.format.header, lines.count + 1)
 
-    def rows(self) -> Iterator[Row]:
-        """Reads the rows of the file, with what users added to them."""
-        pending, end, header_seen = b"", 0, not self.format.header
+    def _read_header(self, lines: _Lines) -> bool:
+        """Takes the header, if this format has one; False if the file ends before it does."""
+        if not self.format.header:
+            return True
+        text = ""
+        for line in lines:
+            text += line
+            if text.count('"') % 2:
+                continue
+            try:
+                self.format = self.format.with_header(text)
+            except _NOT_A_ROW:
+                raise self._refusal(lines.count, text) from None
+            self._first_row = self._end = lines.end
+            return True
+        return False
+
+    def _stored(self, file: IO[bytes], lines: _Lines) -> Iterator[tuple[str, str, int]]:
+        """The rows of the file as its index wants them; moves `_end` behind each."""
+        try:
+            for path, content, made_by in self.format.keys(lines):
+                if made_by not in self._made_by:
+                    self._made_by[made_by] = lines.count
+                yield path, content, self._end
+                self._end = lines.end
+            # Blank lines may follow the last row.
+            self._end = lines.end
+        except _NOT_A_ROW as error:
+            # What a quote opens and the end of the file cuts off is half of a row.
+            if not (isinstance(error, csv.Error) and lines.are_exhausted):
+                text = self._text(file)[: lines.end - self._end]
+                raise self._refusal(lines.count, text) from None
+        rest = self._text(file)
+        keys = self._keys_of_last(rest)
+        for path, content, made_by in keys:
+            self._made_by.setdefault(made_by, lines.count + 1)
+            yield path, content, self._end
+            self._end, self._lacks_newline = file.tell(), True
+        if not keys:
+            self._check_part(rest, self.format.row_start, lines.count + 1)
+
+    def _keys_of_last(self, rest: str) -> list[RowKey]:
+        """That of a row which lacks only its newline; an empty list if more is missing."""
+        try:
+            keys = list(self.format.keys([rest]))
+        except _NOT_A_ROW:
+            return []
+        return keys if len(keys) == 1 and self.format.ends_whole(rest) else []
+
+    def _check_part(self, rest: str, start: str, number: int) -> None:
+        """Refuses an end of a file that is not surely a part of ours, which may be cut off."""
+        rest = rest.lstrip("\r\n")
+        if not (rest.startswith(start) or start.startswith(rest)):
+            raise self._refusal(number, rest)
+
+    def _text(self, file: IO[bytes]) -> str:
+        """What follows the last whole row."""
+        file.seek(self._end)
+        return _decode(file.read())
+
+    def rows(self, position: int | None = None) -> Iterator[Row]:
+        """Reads the rows of the file, with what users added to them.
+
+        Args:
+            position: where a row begins, in bytes; None for the first one.
+        """
         if not self._end:
             return
         with open(self.path, "rb") as file:
-            for line in file:
-                pending, end = pending + line, end + len(line)
-                is_last = end >= self._end
-                if not is_last and not (line.endswith(b"\n") and self.format.is_whole(pending)):
-                    continue
-                text, pending = _decode(pending).removeprefix("\ufeff"), b""
-                if header_seen and text.strip():
-                    yield self.format.parse(text)
-                header_seen = True
-                if is_last:
-                    return
-
-    def _is_whole_row(self, line: bytes) -> bool:
-        text = _decode(line)
-        if not self.format.is_whole(line) or not self.format.ends_whole(text):
-            return False
-        try:
-            self.format.parse(text)
-        except (ValueError, LookupError, csv.Error, RecursionError):
-            return False
-        return True
-
-    def _read_row(self, number: int, text: str) -> None:
-        if not text.strip():
-            return
-        try:
-            row = self.format.parse(text)
-        except (ValueError, LookupError, csv.Error, RecursionError):
-            raise self._refusal(number, text) from None
-        self.done.add(row)
-        made_by = (str(row.get("preset") or ""), str(row.get("settings") or ""))
-        # A row without them is one that the user wrote.
-        if any(made_by):
-            self._made_by.setdefault(made_by, number)
+            start = self._first_row if position is None else position
+            yield from self.format.rows(_Lines(file, start, self._end))
 
     def _refusal(self, number: int, text: str) -> ValueError:
         text = text.strip()
@@ -168,7 +183,8 @@ class CaptionFile:
             ValueError: names the first such row and what differs.
         """
         for (old_preset, old_settings), number in self._made_by.items():
-            if (old_preset, old_settings) != (preset, settings):
+            # A row without them is one that the user wrote.
+            if (old_preset, old_settings) not in (("", ""), (preset, settings)):
                 old, new = _differences(
                     f"preset={old_preset} {old_settings}", f"preset={preset} {settings}"
                 )
@@ -194,6 +210,45 @@ class CaptionFile:
                 yield sink
             finally:
                 sink.close()
+
+
+class _Lines:
+    """Lines of a file as text, without one at its end that lacks its newline.
+
+    Args:
+        file: binary file.
+        start: int. Where to begin, in bytes.
+        stop: int. Where to stop, whether a newline is there or not; None for the end of the file.
+
+    Attributes:
+        end: int. Where the latest line ends, in bytes.
+        count: int. How many lines have been read.
+        are_exhausted: bool. Whether there is no further line.
+    """
+
+    def __init__(self, file: IO[bytes], start: int = 0, stop: int | None = None) -> None:
+        self._file = file
+        self._stop = stop
+        self.end = start
+        self.count = 0
+        self.are_exhausted = False
+        file.seek(start)
+        # Some editors put this mark at the beginning.
+        if not start and file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            self.end = len(codecs.BOM_UTF8)
+        file.seek(self.end)
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._file:
+            end = self.end + len(line)
+            if end != self._stop and not line.endswith(b"\n"):
+                break
+            self.end = end
+            self.count += 1
+            yield line.decode("utf-8", "surrogateescape")
+            if end == self._stop:
+                break
+        self.are_exhausted = True
 
 
 class FileSink:

@@ -108,12 +108,15 @@ class _Source:
         self.path = path
         self.absolute = os.path.abspath(path)
         self.is_folder = os.path.isdir(path)
+        # The walk puts the folder before its paths, but for the working folder.
+        folder = pathlib.Path(path)
+        self._prefix = 0 if folder == pathlib.Path() else len(os.path.join(folder, ""))
         self._recursive = recursive
         self._keeps = keeps
 
     def keeps(self, path: str, is_folder: bool) -> bool:
-        """Whether a path below this folder passes the filter."""
-        relative = pathlib.Path(os.path.relpath(path, self.path)).as_posix()
+        """Whether a path that the walk of this folder found passes the filter."""
+        relative = path[self._prefix :].replace(os.sep, "/")
         return self._keeps(relative + "/" * is_folder)
 
     def covers(self, path: str) -> bool:

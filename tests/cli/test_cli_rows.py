@@ -1,6 +1,7 @@
 """The file of captions and how it is resumed; no model is involved."""
 
 import csv
+import errno
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from keras_showattend.cli.caption_file import CaptionFile
 from keras_showattend.cli.row_formats import Csv, JsonLines, text_line
+from keras_showattend.cli.row_index import RowIndex
 
 COLUMNS = {"path": str, "caption": str, "score": float}
 FORMATS = [JsonLines(COLUMNS), Csv(COLUMNS)]
@@ -67,6 +69,8 @@ def test_every_place_of_a_kill_is_mended(tmp_path, row_format):
         b'"path","caption","score"\n"a.jpg","A dog",high\n',
         b'"path","caption","score"\nmy notes',
         b'{"path": 3, "caption": "A dog", "score": 1}\n',
+        b'"path","caption","score"\n"a.jpg","no quote,-1\n"b.jpg","A cat",-2\n',
+        b'"path\r"x,"caption","score"\n',
         b"\xff\xd8\xff\xe0 a photograph \n\n",
         b"[" * 100_000 + b"\n",
     ],
@@ -125,6 +129,39 @@ def test_json_with_an_added_key(tmp_path):
     assert path.read_text().startswith(old)
 
 
+@each_format
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_stored_rows_are_found_by_their_content(tmp_path, row_format, mark):
+    row_format = type(row_format)({**COLUMNS, "content": str})
+    path = tmp_path / "rows"
+    rows = [{**row, "content": f"{i % 4}c"} for i, row in enumerate(ROWS)]
+    lines = [row_format.line({**row, "caption": "A dog,\nasleep"}) for row in rows]
+    # The last one lacks its newline.
+    text = mark + row_format.header + "".join(lines).removesuffix("\n")
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    file = CaptionFile(path, row_format)
+    assert len(file.done) == len(NAMES)
+    for number in range(4):
+        assert file.done.of_content(f"{number}c") == {
+            "caption": "A dog,\nasleep",
+            "score": -number / 3,
+            "content": f"{number}c",
+        }
+    assert file.done.of_content("4c") is None
+    # One that was captioned meanwhile.
+    file.done.add({"path": "new.jpg", "caption": "A cat", "content": "4c", "preset": "p"})
+    assert file.done.of_content("4c") == {"caption": "A cat", "content": "4c"}
+    assert "new.jpg" in file.done
+
+
+def test_an_index_without_room():
+    index = RowIndex()
+    index._database.execute("PRAGMA max_page_count = 9")
+    with pytest.raises(OSError, match="set SQLITE_TMPDIR to a folder with room") as caught:
+        index.add_stored((f"{number:060}.jpg", "", number) for number in range(1000))
+    assert caught.value.errno == errno.ENOSPC
+
+
 @pytest.mark.parametrize(
     ("row_format", "last"),
     [
@@ -147,10 +184,10 @@ def test_a_last_row_that_lacks_only_its_newline_is_kept(tmp_path, row_format, la
 def test_half_a_row_is_cut_off_even_if_none_follows(tmp_path, row_format):
     path = tmp_path / "rows"
     whole = written(path, row_format, ROWS[:2])
-    path.write_bytes(whole + row_format.line(ROWS[2]).encode()[:-5])
+    path.write_bytes(whole + b"\n" + row_format.line(ROWS[2]).encode()[:-5])
     with CaptionFile(path, row_format).open():
         pass
-    assert path.read_bytes() == whole
+    assert path.read_bytes().rstrip() == whole.rstrip()
 
 
 # What a spreadsheet would run, what looks like it, and how each stands in a cell.
@@ -177,7 +214,7 @@ def test_csv_holds_nothing_that_a_spreadsheet_runs(tmp_path):
     assert found == [(cell, cell) for cell in CELLS.values()]
     # They are read back as they were.
     assert set(CaptionFile(path, row_format).done) == set(map(os.path.abspath, CELLS))
-    assert [row_format.parse(row_format.line(row)) for row in FORMULAS] == FORMULAS
+    assert [next(row_format.rows([row_format.line(row)])) for row in FORMULAS] == FORMULAS
 
 
 def test_exact_csv(tmp_path):
@@ -192,12 +229,12 @@ def test_exact_csv(tmp_path):
 def test_values_that_are_missing_or_true(row_format):
     row_format = type(row_format)({**COLUMNS, "complete": bool, "preset": str})
     row = {"path": "a", "caption": "", "score": None, "complete": False, "preset": "p"}
-    assert row_format.parse(row_format.line(row)) == row
-    assert row_format.parse(row_format.line({**row, "complete": True}))["complete"] is True
+    assert next(row_format.rows([row_format.line(row)])) == row
+    assert next(row_format.rows([row_format.line({**row, "complete": True})]))["complete"] is True
     if row_format.name == "CSV":
         assert row_format.line(row) == '"a","","","false","p"\n'
         # As a spreadsheet saves it.
-        assert row_format.parse("a,,,FALSE,p\r\n") == row
+        assert next(row_format.rows(["a,,,FALSE,p\r\n"])) == row
 
 
 MADE_BY = {**COLUMNS, "preset": str, "settings": str}
