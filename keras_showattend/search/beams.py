@@ -6,7 +6,8 @@ from typing import Any
 from keras import ops
 
 from keras_showattend._typing import Tensor
-from keras_showattend.search.penalties import IMPOSSIBLE, Step, penalize, penalize_repetition
+from keras_showattend.search.penalties import IMPOSSIBLE, Step, penalize, penalized
+from keras_showattend.search.rows import Rows, unfinished
 
 
 def beam_search(
@@ -65,89 +66,49 @@ def beam_search(
     # One row for each beam, R = B * K.
     row = ops.arange(batch_size * num_beams)
     first_row = row - row % num_beams
+    rows = Rows.begin(batch_size * num_beams, max_length, start_id, pad_id)
     # All beams start alike. Only the first may continue, or the K best would be copies.
-    log_probs = ops.where(ops.equal(row, first_row), 0.0, IMPOSSIBLE)
-    log_probs = ops.cast(log_probs, "float32")
-    tokens = ops.full((batch_size * num_beams, max_length), pad_id, dtype="int32")
+    only_first = ops.cast(ops.where(ops.equal(row, first_row), 0.0, IMPOSSIBLE), "float32")
+    rows = rows._replace(log_probs=only_first)
     # The log-probability of each caption up to each of its tokens.
     sums = ops.zeros((batch_size * num_beams, max_length), "float32")
-    last = ops.full((batch_size * num_beams,), start_id, dtype="int32")
-    finished = ops.zeros((batch_size * num_beams,), dtype="bool")
-    lengths = ops.zeros((batch_size * num_beams,), dtype="int32")
 
-    def advance(
-        time: Tensor,
-        tokens: Tensor,
-        last: Tensor,
-        log_probs: Tensor,
-        finished: Tensor,
-        lengths: Tensor,
-        states: list[Tensor],
-        sums: Tensor,
-    ) -> tuple[Any, ...]:
-        logits, states = step(last, states)
-        words = ops.log_softmax(ops.cast(logits, "float32"), axis=-1) + forbidden
-        if no_repeat_ngram_size:
-            words = words + penalize_repetition(tokens, time, no_repeat_ngram_size, vocabulary_size)
-        words = ops.where(ops.expand_dims(finished, -1), frozen, words)
-        total = ops.expand_dims(log_probs, -1) + words
+    def advance(rows: Rows, states: list[Tensor], sums: Tensor) -> tuple[Any, ...]:
+        logits, states = step(rows.last, states)
+        words = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+        words = penalized(words, forbidden, rows.tokens, rows.time, no_repeat_ngram_size)
+        words = ops.where(ops.expand_dims(rows.finished, -1), frozen, words)
+        total = ops.expand_dims(rows.log_probs, -1) + words
         total = ops.reshape(total, (-1, num_beams * vocabulary_size))
         log_probs, choice = (ops.reshape(best, (-1,)) for best in ops.top_k(total, num_beams))
         choice = ops.cast(choice, "int32")
         parent = ops.cast(first_row, "int32") + choice // vocabulary_size
-        last = choice % vocabulary_size
 
-        tokens, sums, finished, lengths, *states = (
-            ops.take(rows, parent, axis=0) for rows in (tokens, sums, finished, lengths, *states)
+        tokens, finished, lengths, sums, *states = (
+            ops.take(of_rows, parent, axis=0)
+            for of_rows in (rows.tokens, rows.finished, rows.lengths, sums, *states)
         )
-        lengths = lengths + ops.cast(ops.logical_not(finished), "int32")
-        # Compared, because `slice_update` is an operation of XLA, which nothing exports.
-        is_now = ops.equal(ops.arange(max_length), time)
-        tokens = ops.where(is_now, ops.expand_dims(last, -1), tokens)
-        sums = ops.where(is_now, ops.expand_dims(log_probs, -1), sums)
-        finished = ops.logical_or(finished, ops.equal(last, end_id))
-        return time + 1, tokens, last, log_probs, finished, lengths, states, sums
+        rows = rows._replace(tokens=tokens, finished=finished, lengths=lengths)
+        sums = ops.where(rows.is_now, ops.expand_dims(log_probs, -1), sums)
+        return rows.extended(choice % vocabulary_size, log_probs, end_id), states, sums
 
-    start = ops.convert_to_tensor(0, "int32")
-    _, tokens, _, log_probs, _, lengths, states, sums = ops.while_loop(
-        unfinished,
-        advance,
-        (start, tokens, last, log_probs, finished, lengths, states, sums),
-        maximum_iterations=max_length,
+    rows, states, sums = ops.while_loop(
+        unfinished, advance, (rows, states, sums), maximum_iterations=max_length
     )
-    scores = log_probs / ops.power(ops.cast(ops.maximum(lengths, 1), "float32"), length_penalty)
+    lengths = ops.cast(ops.maximum(rows.lengths, 1), "float32")
+    scores = rows.log_probs / ops.power(lengths, length_penalty)
     scores, order = ops.top_k(ops.reshape(scores, (-1, num_beams)), num_beams)
     order = ops.reshape(ops.cast(order, "int32"), (-1,)) + ops.cast(first_row, "int32")
 
-    def ranked(rows: Tensor) -> Tensor:
-        return ops.reshape(ops.take(rows, order, axis=0), (-1, num_beams, *rows.shape[1:]))
+    def ranked(of_rows: Tensor) -> Tensor:
+        return ops.reshape(ops.take(of_rows, order, axis=0), (-1, num_beams, *of_rows.shape[1:]))
 
     words = sums - ops.pad(sums[:, :-1], ((0, 0), (1, 0)))
-    is_word = ops.arange(max_length) < ops.expand_dims(lengths, -1)
+    is_word = ops.arange(max_length) < ops.expand_dims(rows.lengths, -1)
     return {
-        "token_ids": ranked(tokens),
-        "log_probabilities": ranked(log_probs),
+        "token_ids": ranked(rows.tokens),
+        "log_probabilities": ranked(rows.log_probs),
         "scores": scores,
         "word_log_probabilities": ranked(ops.where(is_word, words, 0.0)),
         "states": [ranked(state) for state in states],
     }
-
-
-def unfinished(
-    time: Tensor,
-    tokens: Tensor,
-    last: Tensor,
-    log_probs: Tensor,
-    finished: Tensor,
-    lengths: Tensor,
-    states: list[Tensor],
-    *others: Tensor,
-) -> Tensor:
-    """Returns whether any caption still goes on, bool scalar: what the loops of a search ask.
-
-    Args:
-        time: int32 scalar. Number of tokens that each caption has.
-        tokens, last, log_probs, finished, lengths, states, *others: what a step hands to the
-            next; `finished` is bool, of any shape.
-    """
-    return ops.logical_not(ops.all(finished))

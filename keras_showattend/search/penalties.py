@@ -31,6 +31,26 @@ def penalize(token_ids: Iterable[int], vocabulary_size: int) -> Tensor:
     return penalties
 
 
+def penalized(
+    scores: Tensor, forbidden: Tensor, tokens: Tensor, time: Tensor, ngram_size: int
+) -> Tensor:
+    """Returns the scores of words with all penalties.
+
+    Args:
+        scores: float32[R, V]. Log-probabilities or logits.
+        forbidden: float32[V] from `penalize`.
+        tokens, time: see `penalize_repetition`.
+        ngram_size: int. The same; 0 for no penalty on repetition.
+
+    Returns:
+        float32[R, V].
+    """
+    scores = scores + forbidden
+    if not ngram_size:
+        return scores
+    return scores + penalize_repetition(tokens, time, ngram_size, forbidden.shape[0])
+
+
 def penalize_repetition(
     token_ids: Tensor, time: int | Tensor, ngram_size: int, vocabulary_size: int
 ) -> Tensor:

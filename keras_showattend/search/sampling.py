@@ -6,8 +6,8 @@ from typing import Any
 from keras import ops
 
 from keras_showattend._typing import Tensor
-from keras_showattend.search.beams import unfinished
-from keras_showattend.search.penalties import Step, penalize, penalize_repetition
+from keras_showattend.search.penalties import Step, penalize, penalized
+from keras_showattend.search.rows import Rows, unfinished
 
 
 def sample_captions(
@@ -45,47 +45,23 @@ def sample_captions(
     """
     forbidden = penalize({*forbidden_ids, pad_id, start_id}, vocabulary_size)
 
-    def advance(
-        time: Tensor,
-        tokens: Tensor,
-        last: Tensor,
-        log_probs: Tensor,
-        finished: Tensor,
-        lengths: Tensor,
-        states: list[Tensor],
-    ) -> tuple[Any, ...]:
-        logits, states = step(last, states)
+    def advance(rows: Rows, states: list[Tensor]) -> tuple[Rows, list[Tensor]]:
+        logits, states = step(rows.last, states)
         logits = ops.cast(logits, "float32")
-        allowed = logits + forbidden
-        if no_repeat_ngram_size:
-            allowed = allowed + penalize_repetition(
-                tokens, time, no_repeat_ngram_size, vocabulary_size
-            )
+        allowed = penalized(logits, forbidden, rows.tokens, rows.time, no_repeat_ngram_size)
         choice = sampler.get_next_token(sampler.compute_probabilities(allowed))
         choice = ops.cast(choice, "int32")
         words = ops.take_along_axis(
             ops.log_softmax(logits, axis=-1), ops.expand_dims(choice, -1), axis=-1
         )
-        log_probs = log_probs + ops.where(finished, 0.0, ops.squeeze(words, -1))
-        lengths = lengths + ops.cast(ops.logical_not(finished), "int32")
-        last = ops.where(finished, pad_id, choice)
-        tokens = ops.slice_update(tokens, (0, time), ops.expand_dims(last, -1))
-        finished = ops.logical_or(finished, ops.equal(last, end_id))
-        return time + 1, tokens, last, log_probs, finished, lengths, states
+        log_probs = rows.log_probs + ops.where(rows.finished, 0.0, ops.squeeze(words, -1))
+        return rows.extended(ops.where(rows.finished, pad_id, choice), log_probs, end_id), states
 
-    _, tokens, _, log_probs, _, lengths, _ = sampler.run_loop(
+    rows, _ = sampler.run_loop(
         unfinished,
         advance,
         model=model,
-        loop_vars=(
-            ops.convert_to_tensor(0, "int32"),
-            ops.full((num_rows, max_length), pad_id, dtype="int32"),
-            ops.full((num_rows,), start_id, dtype="int32"),
-            ops.zeros((num_rows,), "float32"),
-            ops.zeros((num_rows,), "bool"),
-            ops.zeros((num_rows,), "int32"),
-            states,
-        ),
+        loop_vars=(Rows.begin(num_rows, max_length, start_id, pad_id), states),
         maximum_iterations=max_length,
     )
-    return tokens, log_probs, lengths
+    return rows.tokens, rows.log_probs, rows.lengths
