@@ -10,8 +10,9 @@ from typing import Any
 from keras_showattend.data import CaptionDataset
 from keras_showattend.evaluation.checks import reference_counts
 from keras_showattend.evaluation.protocol import decoder_settings, model_digest
-from keras_showattend.explain.calibration import Calibration, fit_calibration
+from keras_showattend.explain.calibration import Calibration
 from keras_showattend.explain.evidence import Recorder
+from keras_showattend.explain.fitting import fit_calibration
 from keras_showattend.metrics import printed_score
 from keras_showattend.metrics.tokenizer import Segmenter
 from keras_showattend.search import caption_dataset

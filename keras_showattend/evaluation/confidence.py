@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_showattend.explain.calibration import (
-    Calibration,
+from keras_showattend.explain.calibration import Calibration
+from keras_showattend.explain.coverage import risk_coverage
+from keras_showattend.explain.familiarity import UNFAMILIAR_SHARE
+from keras_showattend.explain.outcomes import (
     expected_calibration_error,
     keeps_up_with_people,
     reliability,
     word_figures,
     word_outcomes,
 )
-from keras_showattend.explain.coverage import risk_coverage
-from keras_showattend.explain.familiarity import UNFAMILIAR_SHARE
 from keras_showattend.metrics import CiderD, tokenize
 from keras_showattend.metrics.tokenizer import Segmenter
 from keras_showattend.metrics.word_truth import WordTruth

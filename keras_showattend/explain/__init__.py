@@ -3,12 +3,12 @@
 from keras_showattend.explain.calibration import (
     CALIBRATION_FILE,
     Calibration,
-    fit_calibration,
     load_calibration,
 )
 from keras_showattend.explain.evidence import CaptionEvidence
 from keras_showattend.explain.explainer import explain
 from keras_showattend.explain.explanation import Explanation
+from keras_showattend.explain.fitting import fit_calibration
 from keras_showattend.explain.searches import compare_searches
 
 __all__ = [

@@ -7,13 +7,9 @@ import pytest
 from explain_fixtures import make_tiny_captioner, tiny_picture
 
 from keras_showattend.explain import Calibration, explain, fit_calibration, load_calibration
-from keras_showattend.explain.calibration import (
-    FEWEST_IMAGES_FOR_WORDS,
-    expected_calibration_error,
-    fit_logistic,
-    keeps_up_with_people,
-)
 from keras_showattend.explain.evidence import CaptionEvidence
+from keras_showattend.explain.fitting import FEWEST_IMAGES_FOR_WORDS, fit_logistic
+from keras_showattend.explain.outcomes import expected_calibration_error, keeps_up_with_people
 
 
 def test_the_logistic_curve_is_recovered():
