@@ -7,17 +7,16 @@ import sys
 import keras
 import numpy as np
 import pytest
-from captioner_checks import picture, sharpen
+from captioner_checks import picture
 from cli_pictures import save_picture
+from export_checks import H, W, tiny
 
-from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
 from keras_showattend.cli import main as cli
 
 pytestmark = pytest.mark.slow
 
 pytest_plugins = ["cli_fixtures"]
 
-H, W = 16, 24
 SAMPLES = [picture(seed, H, W) for seed in range(16)]
 
 needs_openvino = pytest.mark.skipif(
@@ -28,27 +27,7 @@ needs_openvino = pytest.mark.skipif(
 
 @pytest.fixture
 def captioner():
-    keras.utils.set_random_seed(4)
-    network = keras.Sequential(
-        [
-            keras.Input((H, W, 3)),
-            keras.layers.Conv2D(12, 3, padding="same", activation="relu"),
-            keras.layers.MaxPool2D(4),
-            keras.layers.Conv2D(7, 3, padding="same", activation="relu"),
-        ]
-    )
-    return sharpen(
-        create_captioner(
-            network,
-            tokenizer=CaptionTokenizer.from_captions(["a dog runs on the grass"], 1),
-            image_converter=CaptionImageConverter((H, W), scale=1 / 255, offset=-0.4),
-            image_shape=(H, W, 3),
-            embedding_dim=8,
-            hidden_dim=9,
-            attention_dim=10,
-            sequence_length=6,
-        )
-    )
+    return tiny()
 
 
 def kinds(engine):

@@ -22,7 +22,12 @@ class Losses(keras.callbacks.Callback):
         self.found.append(float(logs["loss"]))
 
 
-def make():
+def data():
+    pixels = np.random.default_rng(3).integers(0, 256, (5, 8, 12, 3)).astype("uint8")
+    return {"images": list(pixels), "captions": CAPTIONS}
+
+
+def make(**options):
     from keras_showattend import CaptionImageConverter, CaptionTokenizer, create_captioner
 
     keras.utils.set_random_seed(7)
@@ -37,6 +42,7 @@ def make():
         embedding_dim=16,
         hidden_dim=24,
         attention_dim=20,
+        **options,
     )
     captioner.backbone.image_encoder.trainable = False
     return captioner
@@ -54,27 +60,25 @@ def main(folder, epochs):
     from keras_showattend.data import CaptionStream
     from keras_showattend.recipes.backup import Backup
 
-    pixels = np.random.default_rng(3).integers(0, 256, (5, 8, 12, 3)).astype("uint8")
-    data = {"images": list(pixels), "captions": CAPTIONS}
     folder = pathlib.Path(folder)
     cache, refusals = folder / "features", []
     if "KERAS_DISTRIBUTION_PROCESS_ID" in os.environ:
         keras.distribution.initialize()
         alone = make()
         # Several processes fill one cache, and none trains by itself unnoticed.
-        alone.cached_features(data["images"], cache)
-        refusals.append(refusal(alone, data))
+        alone.cached_features(data()["images"], cache)
+        refusals.append(refusal(alone, data()))
         distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(distribution)
     captioner = make()
     if refusals:
-        refusals.append(refusal(captioner, data, batch_size=3, feature_cache=cache))
+        refusals.append(refusal(captioner, data(), batch_size=3, feature_cache=cache))
         refusals.append(refusal(captioner, CaptionStream(list)))
-        refusals.append(refusal(captioner, data, batch_size=4, feature_cache=None))
+        refusals.append(refusal(captioner, data(), batch_size=4, feature_cache=None))
     losses = Losses()
     # Five captions in batches of four: two steps an epoch, the second with three empty rows.
     captioner.fit(
-        data,
+        data(),
         batch_size=4,
         epochs=int(epochs),
         feature_cache=cache,
