@@ -111,7 +111,8 @@ class ImageEncoder(keras.layers.Layer):
         self.features = keras.Model(backbone.inputs[0], output, name="features")
         # `Layer.__init__` set the flag before there were layers to pass it on to.
         self.features.trainable = self.trainable
-        self._last_frozen: str | None = None
+        # Arguments of the last `unfreeze`.
+        self._unfrozen: tuple[str | None, bool] = (None, True)
         # In a function: a dict of models would be tracked, and its weights saved again.
         self.part_after = functools.cache(self._part_after)
 
@@ -133,9 +134,7 @@ class ImageEncoder(keras.layers.Layer):
 
         What this layer computes is the same in every epoch, and a `FeatureCache` keeps it.
         """
-        if not self.trainable:
-            return self.features.layers[-1].name
-        return self._last_frozen
+        return self._unfrozen[0] if self.trainable else self.features.layers[-1].name
 
     def unfreeze(self, after: str | None = None, batch_norm: bool = False) -> None:
         """Lets the encoder learn, or the part of it that follows a layer.
@@ -165,7 +164,7 @@ class ImageEncoder(keras.layers.Layer):
         for layer in self.features.layers:
             is_norm = isinstance(layer, keras.layers.BatchNormalization)
             layer.trainable = layer.name in names and (batch_norm or not is_norm)
-        self._last_frozen = after
+        self._unfrozen = (after, batch_norm)
 
     def _fine_tune_after(self) -> str:
         if self.fine_tune_after is None:
@@ -277,14 +276,17 @@ class ImageEncoder(keras.layers.Layer):
         return encoder
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that rebuild the layer."""
-        return {
+        """Arguments that rebuild the layer, and which part of it learns."""
+        config = {
             **super().get_config(),
             # A copy: Keras empties the config of a functional model while it rebuilds it.
             "backbone": self._backbone_config(),
             "output_layer": self.output_layer,
             "fine_tune_after": self.fine_tune_after,
         }
+        if self.trainable and self._unfrozen != (None, True):
+            config["unfrozen"] = dict(zip(("after", "batch_norm"), self._unfrozen, strict=True))
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], dtype: Any = None) -> "ImageEncoder":
@@ -296,6 +298,7 @@ class ImageEncoder(keras.layers.Layer):
                 config says.
         """
         config = dict(config)
+        unfrozen = config.pop("unfrozen", None)
         if dtype is not None:
             policy = keras.dtype_policies.serialize(keras.dtype_policies.get(dtype))
             config = {**_with_policy(config, policy), "dtype": policy}
@@ -308,7 +311,10 @@ class ImageEncoder(keras.layers.Layer):
         else:
             with dtype_policy_scope(dtype):
                 config["backbone"] = keras.saving.deserialize_keras_object(backbone)
-        return cls(**config)
+        encoder = cls(**config)
+        if unfrozen is not None:
+            encoder.unfreeze(**unfrozen)
+        return encoder
 
 
 def _with_policy(config: Any, policy: dict[str, Any]) -> Any:

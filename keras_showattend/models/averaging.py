@@ -13,7 +13,7 @@ from keras_showattend.models.members import load_members, normalize_weights
 from keras_showattend.presets.provenance import merged, origin_of
 
 # Settings that say nothing about the weights.
-_NO_ARCHITECTURE = ("trainable", "dtype", "dropout")
+_NO_ARCHITECTURE = ("trainable", "unfrozen", "dtype", "dropout")
 
 
 def average_captioners(

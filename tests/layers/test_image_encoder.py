@@ -222,6 +222,26 @@ def test_what_learns(two_layers):
     assert two_layers.last_frozen == "first"
 
 
+@pytest.mark.parametrize("change", ["config", "dtype"])
+def test_a_copy_learns_what_the_original_does(normalized, change):
+    def copy():
+        if change == "dtype":
+            return normalized.with_dtype("mixed_bfloat16")
+        return ImageEncoder.from_config(normalized.get_config())
+
+    def learning(encoder):
+        return ["/".join(w.path.split("/")[-2:]) for w in encoder.trainable_weights]
+
+    assert len(learning(copy())) == 8
+    normalized.unfreeze("auto")
+    assert learning(copy()) == ["second/kernel", "second/bias"]
+    assert copy().last_frozen == "first_norm"
+    normalized.unfreeze(batch_norm=False)
+    assert len(learning(copy())) == 4
+    normalized.trainable = False
+    assert learning(copy()) == []
+
+
 def test_no_cut_at_a_layer_that_others_bypass():
     pixels = keras.Input((8, 12, 3))
     left = keras.layers.Conv2D(5, 3, padding="same", name="left")(pixels)
