@@ -36,6 +36,7 @@ from keras_showattend.metrics import (
     score_details,
 )
 from keras_showattend.metrics.tokenizer import Segmenter
+from keras_showattend.presets.provenance import weights_digest
 from keras_showattend.search import caption_dataset
 
 FORMAT = 1
@@ -90,7 +91,7 @@ def evaluate_captions(
         `scores`: metric name -> float, a fraction: times 100 is what papers print;
         `intervals`: metric name -> `low`, `high`, a 95 % bootstrap interval over images;
         `protocol`: split, numbers of images and references, tokenizer, decoder settings,
-        versions, seed, preset and its digest;
+        versions, seed, preset and its digests;
         `checks`: diversity, lengths, copies, cut captions, shared images, constant caption;
         `confidence`: None without a calibration; else how it did, see `confidence_figures`;
         `warnings`: list of str, what to know before quoting a score;
@@ -126,7 +127,6 @@ def evaluate_captions(
     details = score_details(captions, references, metrics, segment)
     intervals = bootstrap(details, num_samples, seed, CONFIDENCE_LEVEL)
     diversity = diversity_report(captions, references, train_captions, segment=segment)
-    lengths = {key: len(text.split()) for key, text in captions.items()}
     sentences = list(captions.values()) if train_captions is None else train_captions
     evaluation: dict[str, Any] = {
         "format": FORMAT,
@@ -138,6 +138,7 @@ def evaluate_captions(
         "protocol": {
             "preset": preset,
             "preset_digest": model_digest(captioner),
+            "weights_digest": weights_digest(captioner),
             "split": split,
             "num_images": len(evaluated),
             "num_references": reference_counts(references),
@@ -160,8 +161,7 @@ def evaluate_captions(
                 # Lists, as JSON has no tuples: what is read back equals what was written.
                 "most_common": [list(pair) for pair in diversity.most_common],
             },
-            "cut_captions": sum(n >= settings["max_length"] for n in lengths.values())
-            / len(lengths),
+            "cut_captions": sum(not found[0].complete for found in beams.values()) / len(beams),
             "shared_images": shared_images(dataset, evaluated)
             if check_images and split is not None
             else None,

@@ -1,8 +1,7 @@
 """Presets to and from the Hugging Face Hub.
 
 `push_to_hub` publishes, `download_preset` fetches, `model_card` describes; `push_space` publishes a
-demo or a browser page. Nothing here
-imports Keras.
+demo or a browser page. Nothing here imports Keras.
 """
 
 from keras_showattend._lazy import lazy_names

@@ -32,6 +32,8 @@ class Evaluation:
         intervals: from metric to `(low, high)`.
         search: how the captions were found, in words, or None.
         warnings: sentences that belong to the scores.
+        weights_digest: `weights_digest` of the captioner that was evaluated, or None if the
+            evaluation does not tell.
         published: what of the evaluation may be published, for `evaluation.json`.
     """
 
@@ -44,6 +46,7 @@ class Evaluation:
     intervals: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     search: str | None = None
     warnings: Sequence[str] = ()
+    weights_digest: str | None = None
     published: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def setting(self) -> str:
@@ -132,6 +135,7 @@ def _evaluation(value: Mapping[str, Any], scores: dict[str, float]) -> Evaluatio
         intervals=_intervals(intervals) if isinstance(intervals, Mapping) else {},
         search=_search(protocol.get("decoder")),
         warnings=warnings,
+        weights_digest=_text(protocol.get("weights_digest")),
         published=published,
     )
 

@@ -19,7 +19,7 @@ from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.hub.evaluations import read_evaluation
 from keras_showattend.hub.leaks import find_leaks
 from keras_showattend.presets import files, resolve_preset
-from keras_showattend.presets.provenance import Provenance
+from keras_showattend.presets.provenance import Provenance, weights_digest
 from keras_showattend.presets.registry import HUB_PREFIX
 from keras_showattend.presets.trust import check_preset
 
@@ -57,8 +57,8 @@ def push_to_hub(
         revision: branch to commit to, made from `main` if need be. Defaults to `main`.
         message: commit message.
         dry_run: bool. Whether only to list what would be sent; the network is not used.
-        evaluation: measured results for the card; see `model_card`. A dict is stored as
-            `evaluation.json` beside it.
+        evaluation: measured results for the card, of these very weights; see `model_card`. They
+            are stored as `evaluation.json` beside it.
         weights_dtype: `"float16"` to upload half as much; see `save_to_preset`.
         **card: `license`, `datasets`, `language`, `training_command` and `limits` of
             `model_card`.
@@ -70,7 +70,8 @@ def push_to_hub(
     Raises:
         HubError: if the Hub refuses or cannot be reached, or if a file names something of
             this machine: an absolute path, a token, the state of an optimizer.
-        ValueError: if the preset, the evaluation or `repo_id` is not valid.
+        ValueError: if the preset, the evaluation or `repo_id` is not valid, or if the evaluation
+            tells that other weights were evaluated.
     """
     repo_id = repo_id.removeprefix(HUB_PREFIX)
     if repo_id.count("/") != 1 or "@" in repo_id:
@@ -86,7 +87,7 @@ def push_to_hub(
     with tempfile.TemporaryDirectory(prefix="keras_showattend-") as scratch:
         folder = pathlib.Path(scratch)
         _write_preset(captioner, folder, weights_dtype)
-        _write_evaluation(folder, evaluation)
+        _write_evaluation(folder, evaluation, captioner)
         existing = None
         if not (dry_run or (folder / files.CARD_FILE).is_file()):
             existing = _card_on_hub(api, repo_id, revision)
@@ -125,15 +126,31 @@ def _write_preset(captioner: Any, folder: pathlib.Path, weights_dtype: str | Non
 
 
 def _write_evaluation(
-    folder: pathlib.Path, evaluation: Mapping[str, Any] | PathLike | None
+    folder: pathlib.Path, evaluation: Mapping[str, Any] | PathLike | None, captioner: Any
 ) -> None:
-    """Writes what may be published of an evaluation; see `Evaluation.published`."""
+    """Writes what may be published of an evaluation of these weights; see `Evaluation`."""
     if evaluation is None and not (folder / files.EVALUATION_FILE).is_file():
         return
     path = folder / files.EVALUATION_FILE
-    published = read_evaluation(folder, evaluation).published
+    measured = read_evaluation(folder, evaluation)
+    published = dict(measured.published)
+    stored = Provenance.read(folder).digest
+    if measured.weights_digest is not None and stored is not None:
+        # Scores hold for weights that are rounded to be stored, too.
+        if measured.weights_digest not in (stored, _digest_in_memory(captioner)):
+            raise ValueError(
+                "An evaluation is published with the weights that were evaluated: evaluate this "
+                "captioner (`keras-showattend evaluate --preset PRESET --output FILE.json`), or "
+                f"leave the evaluation out. Received: weights {stored[:12]}, and an evaluation of "
+                f"the weights {measured.weights_digest[:12]}"
+            )
+        published["protocol"] = {**published["protocol"], "weights_digest": stored}
     if not (path.is_file() and json.loads(path.read_text(encoding="utf-8")) == published):
         write_text(path, json.dumps(published, indent=4, ensure_ascii=False) + "\n")
+
+
+def _digest_in_memory(captioner: Any) -> str | None:
+    return weights_digest(captioner) if hasattr(captioner, "save_to_preset") else None
 
 
 def _card_on_hub(api: huggingface_hub.HfApi, repo_id: str, revision: str | None) -> str | None:

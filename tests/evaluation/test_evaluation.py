@@ -21,6 +21,7 @@ from keras_showattend.evaluation import (
 from keras_showattend.evaluation.baseline import constant_baseline
 from keras_showattend.evaluation.protocol import model_digest
 from keras_showattend.metrics import score_captions
+from keras_showattend.presets.provenance import weights_digest
 
 METRICS = ("bleu_1", "bleu_4", "rouge_l", "cider")
 FAST = {"metrics": METRICS, "num_samples": 40, "num_beams": 1, "feature_cache": None}
@@ -113,6 +114,7 @@ def test_the_protocol_says_how(captioner, dataset, evaluation):
     assert len(digest) == 64
     assert model_digest(make_tiny_captioner()) == digest
     assert model_digest(make_tiny_captioner(seed=1)) != digest
+    assert protocol["weights_digest"] == weights_digest(captioner)
 
 
 def test_the_cache_of_features_changes_nothing_but_rounding(

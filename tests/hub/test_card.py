@@ -146,6 +146,8 @@ def test_a_real_evaluation(preset, tmp_path):
     data = {"images": images, "captions": [["a dog"], ["a cat sits"], ["a red dog"]]}
     options = {"metrics": ["bleu_1"], "num_samples": 10, "num_beams": 1, "max_length": 3}
     evaluation = evaluate_captions(ImageCaptioner.from_preset(preset), data, **options)
+    stored = json.loads((preset / "metadata.json").read_text())["digest"]
+    assert evaluation["protocol"]["weights_digest"] == stored
     (tmp_path / "own.json").write_text(json.dumps(evaluation))
     card = parse(model_card(preset, "alice/tiny", tmp_path / "own.json"))
     assert card.data.eval_results[0].dataset_split is None

@@ -277,5 +277,8 @@ def test_bad_arguments(preset, tmp_path):
         push_to_hub(preset, "alice/tiny", weights_dtype="float16", dry_run=True)
     with pytest.raises(ValueError, match="known name"):
         push_to_hub(tmp_path / "nothing", "alice/tiny", dry_run=True)
+    other = {**EVALUATION, "protocol": {"weights_digest": "0123abcd"}}
+    with pytest.raises(ValueError, match="evaluated: evaluate this captioner.* the weights 0123a"):
+        push_to_hub(preset, "alice/tiny", evaluation=other, dry_run=True)
     with pytest.raises(ValueError, match="`evaluation` must be"):
         push_to_hub(preset, "alice/tiny", evaluation=tmp_path / "no.json", dry_run=True)
