@@ -57,6 +57,10 @@ class FeatureCache:
         spatial: bool. Whether features keep their rows and columns, as those of the
             frozen part of an encoder must, whose other layers are still to come.
             Defaults to False.
+
+    Attributes:
+        source_key: `encoder_digest` of the encoder as it was given.
+        encoder_key: the same in the `dtype` of the features.
     """
 
     def __init__(
@@ -67,14 +71,15 @@ class FeatureCache:
         dtype: Any = None,
         spatial: bool = False,
     ):
-        if dtype is not None and keras.dtype_policies.get(dtype) != encoder.dtype_policy:
-            encoder = encoder.with_dtype(dtype)
         self.encoder = encoder
+        self.encoder_key = self.source_key = encoder_digest(encoder, image_converter)
+        if dtype is not None and keras.dtype_policies.get(dtype) != encoder.dtype_policy:
+            self.encoder = encoder = encoder.with_dtype(dtype)
+            self.encoder_key = encoder_digest(encoder, image_converter)
         self.image_converter = image_converter
         self.last_layer = encoder.features.layers[-1].name
         height, width = encoder.grid_shape(image_converter.image_size)
         self.grid_shape = (height, width) if spatial else None
-        self.encoder_key = _encoder_digest(encoder, image_converter)
         root = pathlib.Path(directory) if directory else default_cache_directory()
         self.directory = root / self.encoder_key[:16]
         self._claims = Claims(root / ".claims" / self.encoder_key[:16])
@@ -126,7 +131,8 @@ class FeatureCache:
         rows = self._shards.rows
         plain = [rows[key] for key in keys]
         flipped = [rows[f"{key}-flip"] for key in keys] if flip else None
-        return Features(self._shards.arrays, plain, flipped, self.grid_shape)
+        # A copy, because shards that are found damaged later are removed from the original.
+        return Features(dict(self._shards.arrays), plain, flipped, self.grid_shape)
 
     def _fill(
         self, todo: Mapping[str, tuple[ImageSource, bool]], batch_size: int, progress: bool
@@ -247,7 +253,8 @@ class Features:
         return features
 
 
-def _encoder_digest(encoder: ImageEncoder, image_converter: CaptionImageConverter) -> str:
+def encoder_digest(encoder: ImageEncoder, image_converter: CaptionImageConverter) -> str:
+    """Returns the SHA-256, 64 hex digits, over all that decides the features of an image."""
     # Names are numbered as layers are made, and differ from one run to the next.
     kept_out = ("dtype", "trainable")
     converter = without_names(image_converter.get_config(), kept_out)
@@ -278,9 +285,11 @@ def open_cache(
         A `FeatureCache`, or None where none is wanted or every layer of the encoder learns.
 
     Raises:
-        ValueError: for a `FeatureCache` of other layers than those that are frozen.
+        ValueError: for a `FeatureCache` of other layers than those that are frozen, or of other
+            weights than they have now.
     """
-    last_frozen = captioner.backbone.image_encoder.last_frozen
+    encoder = captioner.backbone.image_encoder
+    last_frozen = encoder.last_frozen
     if feature_cache is None or last_frozen is None:
         return None
     if not isinstance(feature_cache, FeatureCache):
@@ -291,6 +300,13 @@ def open_cache(
             "A feature cache must end with the last layer that does not learn. Make it with "
             "`captioner.feature_cache(folder)` after freezing and unfreezing. Received: a cache "
             f"of {feature_cache.last_layer!r}, where {last_frozen!r} is the last frozen layer"
+        )
+    frozen = encoder.part_until(last_frozen)
+    if feature_cache.source_key != encoder_digest(frozen, captioner.preprocessor.image_converter):
+        raise ValueError(
+            "A feature cache must be of the captioner's own encoder and image converter, with the "
+            "weights that they have now. Make it with `captioner.feature_cache(folder)` after "
+            f"loading weights. Received: a cache of another encoder, in '{feature_cache.directory}'"
         )
     return feature_cache
 

@@ -301,6 +301,20 @@ def test_rows_that_fail_their_digest_are_computed_again(new_cache, damage):
     assert mended.loaded == []
 
 
+def test_features_outlive_a_shard_that_is_found_damaged(new_cache):
+    expected = compute(new_cache(), [picture(0), picture(1)]).gather([0, 1])
+    cache = new_cache()
+    first = compute(cache, [picture(0)])
+    (path,) = cache.directory.glob("*.npy")
+    with open(path, "rb+") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    with pytest.warns(UserWarning, match="2 features were damaged"):
+        second = compute(cache, [picture(1)])
+    np.testing.assert_array_equal(first.gather([0]), expected[:1])
+    np.testing.assert_array_equal(second.gather([0]), expected[1:])
+
+
 def write_as_before(cache, keys, features):
     """A shard of the time before digests: its index is the list of keys."""
     cache.directory.mkdir(parents=True)
@@ -440,6 +454,19 @@ def test_a_cache_of_other_layers_is_refused(tiny_captioner, tmp_path):
     cache = captioner.feature_cache(tmp_path)
     assert open_cache(captioner, cache) is cache
     assert open_cache(captioner, None) is None
+    in_bfloat16 = captioner.feature_cache(tmp_path, dtype="mixed_bfloat16")
+    assert open_cache(captioner, in_bfloat16) is in_bfloat16
+    assert in_bfloat16.encoder_key != in_bfloat16.source_key == cache.encoder_key
+    other = tiny_captioner(scale=1 / 128)
+    other.backbone.image_encoder.trainable = False
+    other.backbone.set_weights(captioner.backbone.get_weights())
+    kernel = encoder.features.layers[1].kernel
+    kernel.assign(2 * kernel)
+    with pytest.raises(ValueError, match="weights that they have now.* of another encoder"):
+        open_cache(captioner, cache)
+    kernel.assign(kernel / 2)
+    with pytest.raises(ValueError, match="own encoder and image converter"):
+        open_cache(other, cache)
     encoder.unfreeze(after=encoder.features.layers[0].name)
     with pytest.raises(ValueError, match="must end with the last layer.* Received: a cache of 'pa"):
         open_cache(captioner, cache)
