@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from keras_showattend._locks import exclusive
 from keras_showattend._scrub import shareable_command
 from keras_showattend.cli.console import (
     PROGRAM,
@@ -128,11 +127,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"left out:\n{dataset.problems}")
     train, dev = train_and_dev(dataset, args, stages[0].seed)
     for extra in args.extra or ():
-        train += read_captions_file(extra)
+        train += read_captions_file(extra, strict=args.strict)
     say(f"learning from {train!r}, choosing the best epoch by {dev!r}")
     # Keras prints its progress on stdout, which is for the scores.
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.redirect_stdout(sys.stderr), exclusive(work_folder(output)):
+    with contextlib.redirect_stdout(sys.stderr):
         scores = _train(args, train, dev, output, stages, encoder_weights)
     for name, value in scores.items():
         print(f"{name}\t{100 * value:.1f}")

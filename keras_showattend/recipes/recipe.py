@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pathlib
 import typing
+from collections.abc import Callable
 from typing import Any, Literal
 
 from keras_showattend._typing import PathLike
@@ -17,6 +19,36 @@ def _setting(default: Any, help_text: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help_text})
 
 
+# Rule, check, and the settings that it is for.
+_RANGES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    (
+        "at least 1",
+        lambda value: value >= 1,
+        "embedding_dim hidden_dim attention_dim epochs batch_size sequence_length num_beams "
+        "min_count",
+    ),
+    (
+        "in [0, 1)",
+        lambda value: 0 <= value < 1,
+        "dropout ema_momentum label_smoothing color_jitter",
+    ),
+    (
+        "in [0, 1]",
+        lambda value: 0 <= value <= 1,
+        "scheduled_sampling distillation_weight bleu_4_weight crossentropy_weight",
+    ),
+    ("in (0, 1]", lambda value: 0 < value <= 1, "random_window random_crop"),
+    ("above 0", lambda value: 0 < value < math.inf, "clip_norm layer_decay"),
+    (
+        "0 or more",
+        lambda value: 0 <= value < math.inf,
+        "learning_rate warmup_epochs doubly_stochastic_weight encoder_learning_rate seed",
+    ),
+    ("0, or at least 2", lambda value: value == 0 or value >= 2, "self_critical_samples"),
+    ("a finite number", math.isfinite, "length_penalty"),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """The settings of one training stage: everything that decides its result but the data.
@@ -25,7 +57,7 @@ class Recipe:
     `dataclasses.fields(Recipe)` has each text under `metadata["help"]`.
 
     Raises:
-        ValueError: for a value of another type, or a count below 1.
+        ValueError: for a value of another type, or out of its range.
 
     Example:
 
@@ -123,6 +155,17 @@ class Recipe:
     seed: int = _setting(0, "seed of weights, order, dropout and flips")
 
     def __post_init__(self) -> None:
+        self._check_types()
+        # All of them now: a later stage would be refused after hours.
+        for rule, is_within, names in _RANGES:
+            for name in names.split():
+                value = getattr(self, name)
+                if not is_within(value):
+                    raise ValueError(
+                        f"`{name}` of a recipe must be {rule}. Received: {name}={value!r}"
+                    )
+
+    def _check_types(self) -> None:
         types = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -132,12 +175,6 @@ class Recipe:
                 raise ValueError(
                     f"`{field.name}` of a recipe must be of type {wanted.__name__}. "
                     f"Received: {field.name}={value!r}"
-                )
-        for name in ("epochs", "batch_size", "sequence_length", "num_beams", "min_count"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"`{name}` of a recipe must be at least 1. "
-                    f"Received: {name}={getattr(self, name)!r}"
                 )
 
     @classmethod

@@ -98,6 +98,20 @@ def check_stage(captioner: ImageCaptioner, recipe: Recipe, teacher: Any = None) 
         ValueError: for a layer that is not there, or settings that do not go together.
     """
     _distillation(recipe, teacher)
+    for name in ("feature_dtype", "decoder_dtype"):
+        try:
+            keras.dtype_policies.get(getattr(recipe, name))
+        except ValueError as error:
+            raise ValueError(
+                f"`{name}` of a recipe must be a dtype policy, such as 'mixed_bfloat16'. "
+                f"Received: {name}={getattr(recipe, name)!r}"
+            ) from error
+    if recipe.batch_size < recipe.self_critical_samples:
+        raise ValueError(
+            "`batch_size` of a recipe counts captions and must hold all samples of one image. "
+            f"Received: batch_size={recipe.batch_size!r}, "
+            f"self_critical_samples={recipe.self_critical_samples!r}"
+        )
     if _self_critical(recipe) and (recipe.scheduled_sampling or recipe.distillation_weight):
         raise ValueError(
             "A recipe with `self_critical_samples` reads only captions of its own, and goes with "

@@ -14,11 +14,13 @@ from typing import Any
 import keras
 
 from keras_showattend._files import write_text
+from keras_showattend._locks import exclusive
 from keras_showattend._typing import PathLike
 from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.factory import create_captioner
 from keras_showattend.preprocessing import CaptionTokenizer
+from keras_showattend.presets.files import TRAINING_FILE
 from keras_showattend.recipes.recipe import Recipe
 from keras_showattend.recipes.stage import Run, check_stage, stage_cache, train_stage
 from keras_showattend.recipes.work_folder import (
@@ -54,15 +56,15 @@ def train_captioner(
     """Trains a captioner by a recipe and saves it as a preset.
 
     Run it again after an interruption: it resumes with the epoch that was not finished. Its
-    work in progress lies in the folder `OUTPUT.training`, which is deleted when the preset is
-    saved.
+    work in progress lies in the folder `OUTPUT.training`, which one run at a time may use and
+    which is deleted when the preset is saved.
 
     Args:
         dataset: a `CaptionDataset` to learn from. From scratch and without a teacher, the
             vocabulary comes from its captions.
         validation_data: a `CaptionDataset`. The epoch whose captions of its images have the
             best CIDEr is kept; where CIDEr is not defined, the one with the lowest loss.
-        output: path of the preset folder.
+        output: path of the preset folder; the one above it is made if need be.
         recipe: a `Recipe`, or a list of them: stages, each of which starts from the best
             epoch of the one before. Defaults to `Recipe()`.
         captioner: an `ImageCaptioner` to start from, with its architecture and vocabulary;
@@ -82,6 +84,7 @@ def train_captioner(
         The `ImageCaptioner` with its best weights.
 
     Raises:
+        BlockingIOError: if another run for this `output` is going on; says whose.
         DatasetError: for images that cannot be read while `strict`.
         OSError: if the encoder's weights cannot be downloaded, or a folder not written.
         ValueError: if the unfinished run in `OUTPUT.training` has another recipe, a
@@ -98,40 +101,32 @@ def train_captioner(
         )
     work = work_folder(output)
     recipes = [stage.to_dict() for stage in stages]
-    _check_work_folder(work, recipes)
-    if captioner is None:
-        keras.utils.set_random_seed(stages[0].seed)
-        tokenizer = teacher.preprocessor.tokenizer if teacher is not None else None
-        captioner = untrained_captioner(dataset, stages[0], encoder_weights, tokenizer)
-        _warn_of_few_captions(dataset, captioner, stages[0])
-    for stage in stages:
-        check_stage(captioner, stage, teacher)
-    captioner.backbone.image_encoder.trainable = False
-    cache = stage_cache(captioner, stages[0], feature_cache)
-    dataset = usable_dataset(captioner, dataset, cache, strict)
-    validation_data = usable_dataset(captioner, validation_data, cache, strict)
-    claim_work_folder(work, recipes)
-    run = Run(dataset, validation_data, teacher, feature_cache, patience, verbose)
-    records = []
-    for number, stage in enumerate(stages, start=1):
-        if len(stages) > 1:
-            print(f"Stage {number} of {len(stages)}", file=sys.stderr)
-        records.append(train_stage(run, captioner, stage, work / f"stage_{number}"))
-    captioner.save_to_preset(output, weights_dtype="float16")
-    record = {
-        "command": command,
-        "images": len(dataset),
-        "captions": sum(len(captions) for captions in dataset.captions),
-        "validation_cider": records[-1]["validation_cider"],
-        "stages": records,
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("keras-showattend", "keras", "keras-hub", keras.backend.backend())
-        },
-    }
-    write_text(output / "training.json", json.dumps(record, indent=2) + "\n")
-    remove_work_folder(work)
-    _warn_of_collapse(records[-1].get("validation_distinct"), len(validation_data))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(work):
+        _check_work_folder(work, recipes)
+        if captioner is None:
+            keras.utils.set_random_seed(stages[0].seed)
+            tokenizer = teacher.preprocessor.tokenizer if teacher is not None else None
+            captioner = untrained_captioner(dataset, stages[0], encoder_weights, tokenizer)
+            _warn_of_few_captions(dataset, captioner, stages[0])
+        for stage in stages:
+            check_stage(captioner, stage, teacher)
+        captioner.backbone.image_encoder.trainable = False
+        cache = stage_cache(captioner, stages[0], feature_cache)
+        dataset = usable_dataset(captioner, dataset, cache, strict)
+        validation_data = usable_dataset(captioner, validation_data, cache, strict)
+        claim_work_folder(work, recipes)
+        run = Run(dataset, validation_data, teacher, feature_cache, patience, verbose)
+        records = []
+        for number, stage in enumerate(stages, start=1):
+            if len(stages) > 1:
+                print(f"Stage {number} of {len(stages)}", file=sys.stderr)
+            records.append(train_stage(run, captioner, stage, work / f"stage_{number}"))
+        captioner.save_to_preset(output, weights_dtype="float16")
+        record = _training_record(command, dataset, records)
+        write_text(output / TRAINING_FILE, json.dumps(record, indent=2) + "\n")
+        remove_work_folder(work)
+        _warn_of_collapse(records[-1].get("validation_distinct"), len(validation_data))
     return captioner
 
 
@@ -186,6 +181,22 @@ def untrained_captioner(
             "or start from a preset with `--preset NAME` (`captioner`), which brings its encoder. "
             f"Received: {error}"
         ) from error
+
+
+def _training_record(
+    command: str | None, dataset: CaptionDataset, stages: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "command": command,
+        "images": len(dataset),
+        "captions": sum(len(captions) for captions in dataset.captions),
+        "validation_cider": stages[-1]["validation_cider"],
+        "stages": stages,
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("keras-showattend", "keras", "keras-hub", keras.backend.backend())
+        },
+    }
 
 
 def _check_work_folder(work: pathlib.Path, recipes: list[dict[str, Any]]) -> None:

@@ -7,7 +7,6 @@ import sys
 import pytest
 from cli_pictures import CAPTIONS, save_picture
 
-from keras_showattend._locks import exclusive
 from keras_showattend.cli import main as cli
 from keras_showattend.cli.train import command_record
 from keras_showattend.recipes.work_folder import work_folder
@@ -116,6 +115,8 @@ def test_extra_datasets(own_data, tmp_path, trained):
     assert train.captions[-3:] == [("a sea",)] * 3
     # Checked before the slow work.
     assert cli.main([*map(str, words[:-1]), str(tmp_path / "none.csv")]) == 2
+    rows.write_text(rows.read_text() + '{"path": "no.png", "caption": "a sea"}\n')
+    assert cli.main([*map(str, words), "--strict"]) == 2
     assert len(trained) == 1
 
 
@@ -279,15 +280,3 @@ def test_without_a_network(own_data, tmp_path):
         assert option in lines[-1]
     assert not output.exists()
     assert not work_folder(output).exists()
-
-
-def test_a_folder_that_another_run_trains_into(own_data, tmp_path, trained, capsys):
-    output = tmp_path / "new" / "mine"
-    output.parent.mkdir()
-    with exclusive(work_folder(output)):
-        assert cli.main(["train", str(own_data), "--output", str(output)]) == 2
-    told = capsys.readouterr().err
-    assert f"Only one process at a time may write '{output}.training'" in told
-    assert f"in use by process {os.getpid()} on " in told
-    assert trained == []
-    assert os.listdir(output.parent) == []

@@ -101,6 +101,25 @@ def test_bad_files(tmp_path, content, message):
         load_recipes(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("hidden_dim", 0, "at least 1"),
+        ("ema_momentum", 1.0, r"in \[0, 1\)"),
+        ("scheduled_sampling", 1.5, r"in \[0, 1\]"),
+        ("random_window", 0.0, r"in \(0, 1\]"),
+        ("clip_norm", 0.0, "above 0"),
+        ("learning_rate", -1e-3, "0 or more"),
+        ("warmup_epochs", float("nan"), "0 or more"),
+        ("self_critical_samples", 1, "0, or at least 2"),
+        ("length_penalty", float("inf"), "a finite number"),
+    ],
+)
+def test_values_out_of_range(name, value, rule):
+    with pytest.raises(ValueError, match=f"`{name}` of a recipe must be {rule}. .*{name}={value}"):
+        Recipe(**{name: value})
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must be a file.* Received: '.*nowhere\.json'"):
         load_recipes(tmp_path / "nowhere.json")

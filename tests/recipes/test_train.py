@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import keras
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from captioner_checks import save_pictures
 
 from keras_showattend import CaptionDataset, ImageCaptioner
+from keras_showattend._locks import exclusive
 from keras_showattend.recipes import Recipe, stage, train_captioner
 from keras_showattend.recipes.backup import Backup
+from keras_showattend.recipes.work_folder import work_folder
 
 pytestmark = [
     pytest.mark.slow,
@@ -100,6 +103,17 @@ def losses(monkeypatch):
 
     monkeypatch.setattr(ImageCaptioner, "fit", observed)
     return found
+
+
+def test_one_run_at_a_time(train, tmp_path):
+    output = tmp_path / "new" / "mine"
+    output.parent.mkdir()
+    with exclusive(work_folder(output)):
+        with pytest.raises(BlockingIOError) as caught:
+            train(output)
+        assert os.listdir(output.parent) == [".mine.training.lock"]
+    assert f"Only one process at a time may write '{output}.training'" in str(caught.value)
+    assert f"in use by process {os.getpid()} on " in str(caught.value)
 
 
 def record_of(folder):
@@ -259,7 +273,8 @@ def test_decoded_images_and_a_rate_for_each_block(train, tmp_path):
             {"unfreeze_after": "auto", "random_window": 0.8, "color_jitter": 0.1},
             "use one or the other. Received: random_window=0.8, random_crop=1.0, color_jitter=0.1",
         ),
-        ({"self_critical_samples": 1}, "`num_samples` must be at least 2"),
+        ({"self_critical_samples": 3}, "must hold all samples of one image.*batch_size=2"),
+        ({"decoder_dtype": "flaot16"}, "`decoder_dtype` .* dtype policy.*decoder_dtype='flaot16'"),
         ({"distillation_weight": 0.5}, "`distillation_weight` of a recipe needs a `teacher`"),
         (
             {"self_critical_samples": 2, "scheduled_sampling": 0.2},
