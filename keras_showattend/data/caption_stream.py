@@ -48,10 +48,10 @@ class CaptionStream(Iterable[CaptionedImage]):
 
     def __iter__(self) -> Iterator[CaptionedImage]:
         problems = DatasetReport()
-        is_empty = True
+        is_empty, count = True, self._part[1]
         for first, rows in self._chunks():
             collector = CaptionCollector()
-            named = ((f"row {first + place}", row) for place, row in enumerate(rows))
+            named = ((f"row {first + place * count}", row) for place, row in enumerate(rows))
             gather_records(named, self._columns, "the stream", collector)
             items, _ = collector.collect(image_folders("", None))
             if collector.report and not problems:
@@ -70,9 +70,10 @@ class CaptionStream(Iterable[CaptionedImage]):
             )
 
     def _chunks(self) -> Iterator[tuple[int, list[Mapping[str, Any]]]]:
+        """Yields lists of rows, each with the number of its first one in the whole stream."""
         index, count = self._part
         rows = itertools.islice(self._open_rows(), index, None, count)
-        for first in itertools.count(0, _CHUNK):
+        for first in itertools.count(index, count * _CHUNK):
             chunk = list(itertools.islice(rows, _CHUNK))
             if not chunk:
                 return

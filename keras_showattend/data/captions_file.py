@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from keras_showattend._install import install_advice
 from keras_showattend._typing import PathLike
 from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.data.coco import gather_json, json_image_folders
@@ -166,7 +167,7 @@ def _parquet_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         import pyarrow.parquet
     except ImportError as error:
         raise DatasetError(
-            f"Parquet files need one more package: `pip install pyarrow`. Received: {path}"
+            f"Parquet files need one more package: {install_advice('parquet')}. Received: {path}"
         ) from error
     try:
         with pyarrow.parquet.ParquetFile(path) as file:

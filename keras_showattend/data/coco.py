@@ -10,7 +10,7 @@ from keras_showattend._typing import PathLike
 from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.data.collector import CaptionCollector
 from keras_showattend.data.image_files import image_folders
-from keras_showattend.data.records import Columns, gather_records
+from keras_showattend.data.records import Columns, caption_texts, gather_records
 from keras_showattend.data.report import UNREADABLE_ENTRY, DatasetError
 from keras_showattend.data.text_files import is_decoded, read_text
 from keras_showattend.preprocessing.image_formats import has_image_extension
@@ -129,9 +129,7 @@ def _gather_karpathy(images: list[Any], gathered: CaptionCollector) -> None:
         path = os.path.join(folder if isinstance(folder, str) else "", image["filename"])
         gathered.add_image(name, path)
         for sentence in image["sentences"]:
-            tokens = sentence.get("tokens") if isinstance(sentence, dict) else None
-            words = " ".join(map(str, tokens)) if isinstance(tokens, list) else None
-            gathered.add_captions(name, sentence.get("raw", words) if words else sentence)
+            gathered.add_captions(name, caption_texts(sentence))
         if _has(image, "split", str):
             gathered.add_to_split(image["split"], name)
 

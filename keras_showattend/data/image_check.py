@@ -114,5 +114,5 @@ def _without(dataset: CaptionDataset, bad: dict[str, ImageError], strict: bool) 
         UserWarning,
         stacklevel=3,
     )
-    found = {**dataset.problems.found, UNREADABLE_IMAGE: tuple(bad)}
-    return dataset.without(bad, DatasetReport(found))
+    report = dataset.problems.merged(DatasetReport({UNREADABLE_IMAGE: tuple(bad)}))
+    return dataset.without(bad, report)

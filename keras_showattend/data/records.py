@@ -150,7 +150,7 @@ def gather_records(
         _, captions, split_column = located
         gathered.add_image(name, image)
         for column in captions:
-            texts = _texts(row[column])
+            texts = caption_texts(row[column])
             # Of numbered columns, some images have fewer captions than others.
             if len(captions) == 1 or not (texts is None or texts == "" or texts != texts):
                 gathered.add_captions(name, texts)
@@ -182,11 +182,11 @@ def _image(value: Any, position: str) -> tuple[str | None, Any]:
     return None, None
 
 
-def _texts(value: Any) -> Any:
-    """Captions of a cell: text, or a list of text, of {"raw": ...} or of {"tokens": [...]}."""
+def caption_texts(value: Any) -> Any:
+    """Returns the captions of a cell: text, or a list of it, of {"raw": ...} or {"tokens": []}."""
     value = value.tolist() if is_array(value) else value
     if isinstance(value, list | tuple):
-        return [_texts(entry) for entry in value]
+        return [caption_texts(entry) for entry in value]
     if isinstance(value, Mapping):
         tokens = value.get("tokens")
         words = " ".join(map(str, tokens)) if isinstance(tokens, list) else None

@@ -89,8 +89,7 @@ def locate(name: PathLike) -> Location:
         bucket = path.partition("/")[0]
         path = path.rpartition("@")[2]
         return Location(_arrow_filesystem(f"{scheme}://{bucket}/?{query}"), path, f"{scheme}://")
-    from pyarrow import fs
-
+    fs = _pyarrow_fs()
     try:
         import fsspec
 
@@ -121,9 +120,7 @@ def _pyarrow_fs() -> Any:
 @functools.cache
 def _arrow_filesystem(root: str) -> Any:
     # Kept, because it looks up the region and holds connections.
-    from pyarrow import fs
-
-    return fs.FileSystem.from_uri(root)[0]
+    return _pyarrow_fs().FileSystem.from_uri(root)[0]
 
 
 def list_source(source: PathLike) -> Listing:

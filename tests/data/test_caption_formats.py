@@ -57,12 +57,12 @@ def test_karpathy(tmp_path):
             "filename": "x2.jpg",
             "cocoid": 22,
             "split": "test",
-            "sentences": [{"tokens": ["a", "cat"], "raw": "A cat."}],
+            "sentences": [{"tokens": ["a", "cat"], "raw": "A cat."}, {"raw": "Grey."}, "One"],
         },
     ]
     path = write(tmp_path / "dataset_coco.json", json.dumps({"images": images, "dataset": "coco"}))
     data = read_captions_file(path, strict=True)
-    assert data.references() == {"11": ["A dog.", "two"], "22": ["A cat."]}
+    assert data.references() == {"11": ["A dog.", "two"], "22": ["A cat.", "Grey.", "One"]}
     assert {name: part.ids for name, part in data.splits.items()} == {
         "restval": ["11"],
         "test": ["22"],

@@ -31,6 +31,10 @@ def test_unreadable_images_are_left_out_with_their_names(damaged):
     assert good.problems.found == {UNREADABLE_IMAGE: ("b", "d")}
     assert sorted(good.split("train").ids + good.split("dev").ids) == ["a", "c", "e"]
     assert damaged.ids == ["a", "b", "c", "d", "e"]
+    # The report of a dataset that was joined with another one names those of both.
+    more = CaptionDataset.from_dict({"images": [b"no picture"], "captions": ["x"], "ids": ["f"]})
+    with pytest.warns(UserWarning, match="1 of 4 images"):
+        assert check_images(good + more).problems.found == {UNREADABLE_IMAGE: ("b", "d", "f")}
 
 
 def test_strict_names_all(damaged):

@@ -77,6 +77,8 @@ def test_parts_of_a_stream_are_those_of_processes(contents):
     parts = [list(stream.part(index, 2).captions()) for index in range(2)]
     assert parts == [["number 0", "number 2", "number 4"], ["number 1", "number 3"]]
     assert [*stream.part(1, 2).part(1, 2).captions()] == ["number 3"]
+    # Numbers of rows are those of the whole stream.
+    assert [item.id for item in stream.part(1, 2)] == ["row 1", "row 3"]
     with pytest.raises(ValueError, match="index=2, count=2"):
         stream.part(2, 2)
 
