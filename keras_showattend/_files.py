@@ -34,7 +34,9 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
             os.fsync(file.fileno())
         os.replace(partial, target)
     except OSError as error:
-        if error.filename is None or pathlib.Path(error.filename) == partial:
+        names_partial = error.filename is None or pathlib.Path(error.filename) == partial
+        # HDF5 has errors that are a message alone.
+        if error.errno is not None and names_partial:
             raise type(error)(error.errno, error.strerror, os.fspath(target)) from error
         raise
     finally:
@@ -45,6 +47,22 @@ def write_text(path: PathLike, text: str) -> None:
     """Writes a text file in UTF-8; see `replacing`."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def check_output_file(path: PathLike) -> None:
+    """Refuses a path at which no file can be written, before slow work starts.
+
+    Raises:
+        FileNotFoundError: if the folder of the file does not exist.
+        IsADirectoryError: if there is a folder at `path`.
+    """
+    target = pathlib.Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"The path must name a file. Received: the folder '{target}'")
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder of the file must exist: make it first. Received: '{target}'"
+        )
 
 
 def check_new_folder(path: PathLike) -> None:

@@ -47,6 +47,15 @@ def test_a_full_disk_names_the_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_error_that_is_a_message_alone_is_kept(tmp_path):
+    def fail():
+        with replacing(tmp_path / "a.h5"):
+            raise OSError("HDF5 cannot write")
+
+    with pytest.raises(OSError, match="HDF5 cannot write"):
+        fail()
+
+
 def test_text_is_utf_8(tmp_path):
     write_text(tmp_path / "a.txt", "ein Hündchen\n")
     assert (tmp_path / "a.txt").read_bytes() == "ein Hündchen\n".encode()

@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 
+from keras_showattend._files import check_output_file
 from keras_showattend.cli.captioners import (
     FOR_ENSEMBLE,
     add_preset_option,
@@ -59,21 +60,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates; see `docs/evaluation.md`."""
-    if args.compare and (args.report or args.calibrate):
+    if args.compare and (args.preset or args.report or args.calibrate):
         raise ValueError(
-            "`--compare` makes no report and no calibration: evaluate the presets one by one. "
-            f"Received: --compare {' '.join(args.compare)}"
+            "`--compare` names both presets, and makes no report and no calibration: evaluate the "
+            f"presets one by one for these. Received: --compare {' '.join(args.compare)} with "
+            f"--{next(o for o in ('preset', 'report', 'calibrate') if getattr(args, o))}"
         )
     if args.calibrate:
         require_single(args, "--calibrate")
+    for path in filter(None, (args.output, args.report)):
+        check_output_file(path)
     # One captioner, or as many side by side as are compared; each of one preset or of several.
     named = [[name] for name in args.compare or ()] or [preset_names(args)]
     captioners = [(display_name(names), resolve_presets(names)) for names in named]
-    path = find_captions(args.data, args.format)
+    data = find_captions(args.data, args.format)
     from keras_showattend import evaluation as ev
 
     args.dev_split = None
-    dataset = read_captions(path, args)
+    dataset = read_captions(data, args)
     options = {
         key: value
         for key in ("split", "metrics", "seed")
@@ -112,14 +116,15 @@ def run(args: argparse.Namespace) -> int:
         text = ev.format_comparison(result)
     else:
         result, text = results[0], ev.format_evaluation(results[0])
+    print(text, file=sys.stderr)
+    # First, so that a report that fails costs no result.
+    write_json(result, args.output)
     if args.report:
         shown = dataset if args.split is None else dataset.split(args.split)
         # Several captioners have no attention in common.
         looking = captioner if len(captioners[0][1]) == 1 else None
         report = ev.write_report(result, args.report, dataset=shown, captioner=looking)
         say(f"wrote {report}")
-    print(text, file=sys.stderr)
-    write_json(result, args.output)
     return 0
 
 

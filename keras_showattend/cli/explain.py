@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from keras_showattend._files import replacing, write_text
+from keras_showattend._files import check_output_file, replacing, write_text
 from keras_showattend._text import printable
 from keras_showattend.cli.captioners import add_preset_option
 from keras_showattend.cli.console import say, write_json
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     for path in args.output:
         if os.path.splitext(path)[1].lower() not in ENDINGS:
             raise ValueError(f"`--output` ends in one of {ENDINGS}. Received: {path!r}")
+        check_output_file(path)
     preset = resolve_preset(args.preset)
     from keras_showattend.explain import compare_searches
     from keras_showattend.models import ImageCaptioner
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     for beam in explanation.alternatives[1:]:
         print(f"{beam.score:8.3f}  {printable(beam.text)}")
     if args.searches:
+        # These take words as they come.
+        options.pop("cautious", None)
         for name, captions in compare_searches(captioner, args.image, **options).items():
             for found in captions[:3]:
                 print(f"{name:<8} {found.log_probability:8.2f} nats  {printable(found.text)}")

@@ -14,7 +14,9 @@ from keras_showattend.export.check import FORMATS, QUANTIZATIONS, check_export, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this command."""
     parser.add_argument("preset", metavar="PRESET", help="bundled name, folder or hf://user/name")
-    parser.add_argument("path", metavar="FILE", help="what to write, such as captioner.onnx")
+    parser.add_argument(
+        "path", metavar="FILE", help="what to write, such as captioner.onnx; its folder must exist"
+    )
     parser.add_argument(
         "--format", choices=FORMATS, help="format of FILE (default: what its name ends in says)"
     )

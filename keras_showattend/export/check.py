@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pathlib
 
+from keras_showattend._files import check_new_folder, check_output_file
 from keras_showattend._install import install_advice
 from keras_showattend._typing import PathLike
 
@@ -41,10 +42,11 @@ def check_export(path: PathLike, format: str, quantization: str | None = None) -
         path, format, quantization: see `ImageCaptioner.export`.
 
     Raises:
-        FileNotFoundError: if the folder of `path` does not exist.
-        FileExistsError, IsADirectoryError: if `path` is taken by something else.
+        FileNotFoundError: if the folder of a file does not exist.
+        IsADirectoryError: if there is a folder where a file is to be.
         ModuleNotFoundError: if a package is missing; says how to install it.
-        ValueError: for an unknown `format` or `quantization`.
+        ValueError: for an unknown `format` or `quantization`, or something where the folder of a
+            SavedModel is to be.
     """
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {sorted(FORMATS)}. Received: format={format!r}")
@@ -57,21 +59,10 @@ def check_export(path: PathLike, format: str, quantization: str | None = None) -
             "A SavedModel holds weights in float32: leave `quantization` out, or choose another "
             f"format. Received: format={format!r}, {quantization=}"
         )
-    target = pathlib.Path(path)
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder of the file must exist: make it first. Received: '{os.fspath(path)}'"
-        )
     if format == "tf_saved_model":
-        if target.is_file() or (target.is_dir() and any(target.iterdir())):
-            raise FileExistsError(
-                "A SavedModel is a folder of its own: name a new one. "
-                f"Received: '{os.fspath(path)}'"
-            )
-    elif target.is_dir():
-        raise IsADirectoryError(
-            f"The path must name a file, such as 'captioner.onnx'. Received: '{os.fspath(path)}'"
-        )
+        check_new_folder(path)
+    else:
+        check_output_file(path)
     missing = _missing(format)
     if missing:
         raise ModuleNotFoundError(

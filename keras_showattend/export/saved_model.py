@@ -1,15 +1,12 @@
 """A captioner as a SavedModel, the folder that TensorFlow Serving and TensorFlow read."""
 
 import json
-import os
-import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from keras_showattend._files import new_folder, write_text
 from keras_showattend._typing import PathLike, Tensor
 from keras_showattend.export.graph import caption_function, require_tensorflow
 from keras_showattend.export.metadata import captioner_metadata
@@ -17,7 +14,7 @@ from keras_showattend.export.resizing import fit_images
 from keras_showattend.search import SearchOptions
 
 # Where TensorFlow keeps files that no graph reads.
-METADATA = os.path.join("assets.extra", "captioner.json")
+METADATA = "assets.extra/captioner.json"
 
 
 def write_saved_model(
@@ -30,21 +27,14 @@ def write_saved_model(
 
     Args:
         captioner, options: see `write_onnx`.
-        path: path of the folder, which must not exist, or be empty.
+        path: path of the folder, which must be new or empty. Folders above it are made.
         quantization: must be None.
     """
-    target = pathlib.Path(path)
-    with tempfile.TemporaryDirectory(dir=target.absolute().parent) as scratch:
-        folder = os.path.join(scratch, target.name)
-        save_folder(captioner, folder, options)
+    with new_folder(path) as folder:
+        save_folder(captioner, str(folder), options)
         metadata = captioner_metadata(captioner, options, quantization)
-        (pathlib.Path(folder) / METADATA).parent.mkdir()
-        (pathlib.Path(folder) / METADATA).write_text(
-            json.dumps(metadata, ensure_ascii=False), encoding="utf-8"
-        )
-        if target.is_dir():
-            target.rmdir()
-        shutil.move(folder, target)
+        (folder / METADATA).parent.mkdir()
+        write_text(folder / METADATA, json.dumps(metadata, ensure_ascii=False))
 
 
 def save_folder(captioner: Any, folder: str, options: SearchOptions) -> None:

@@ -72,10 +72,37 @@ def test_compare_puts_a_preset_beside_itself(tiny_preset, data, capsys):
     assert comparison["scores"]["cider"]["difference"] == 0
 
 
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_where_no_file_can_be_written(data, tmp_path, capsys, option):
+    words = ["evaluate", "--preset", "no such preset", "--data", str(data)]
+    assert cli.main([*words, option, str(tmp_path / "no" / "dev.json")]) == 2
+    assert "The folder of the file must exist" in capsys.readouterr().err
+    assert cli.main([*words, option, str(tmp_path)]) == 2
+    assert f"must name a file. Received: the folder '{tmp_path}'" in capsys.readouterr().err
+    explain = ["explain", "photo.jpg", "--preset", "no such preset", "--output"]
+    assert cli.main([*explain, str(tmp_path / "no" / "a.html")]) == 2
+    assert "The folder of the file must exist" in capsys.readouterr().err
+
+
+def test_a_report_that_fails_costs_no_result(tiny_preset, data, tmp_path, monkeypatch, capsys):
+    def fail(*args, **options):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("keras_showattend.evaluation.write_report", fail)
+    words = ["evaluate", "--preset", tiny_preset, "--data", data, "--metrics", "bleu_4"]
+    report = ["--report", tmp_path / "dev.html"]
+    assert cli.main([*map(str, [*words, *report])]) == 2
+    captured = capsys.readouterr()
+    assert "the disk is full" in captured.err
+    assert len(json.loads(captured.out)["images"]) == 4
+
+
 def test_compare_makes_no_report(tiny_preset, data, tmp_path, capsys):
     words = ["evaluate", "--compare", "A", "B", "--data", data, "--report", tmp_path / "x.html"]
     assert cli.main([*map(str, words)]) == 2
-    assert "Received: --compare A B" in capsys.readouterr().err
+    assert "Received: --compare A B with --report" in capsys.readouterr().err
+    assert cli.main([*map(str, words[:-2]), "--preset", "C"]) == 2
+    assert "Received: --compare A B with --preset" in capsys.readouterr().err
 
 
 def test_explain_gives_the_caption_of_generate(tiny_preset, photos, tmp_path, capsys):

@@ -38,18 +38,19 @@ def test_images_are_fitted_as_pillow_does(size, crop):
 def test_saved_model(captioner, tmp_path):
     import tensorflow as tf
 
-    captioner.export(tmp_path / "served", "tf_saved_model", **OPTIONS)
-    signature = tf.saved_model.load(tmp_path / "served").signatures["serving_default"]
+    served = tmp_path / "new" / "served"
+    captioner.export(served, "tf_saved_model", **OPTIONS)
+    signature = tf.saved_model.load(served).signatures["serving_default"]
     found = signature(images=tf.constant(np.stack(IMAGES)))
     check_captions({name: value.numpy() for name, value in found.items()}, captioner, **OPTIONS)
     image = picture(3, 200, 120)
     fitted = captioner.preprocessor.image_converter.load(image)
     one, other = (signature(images=tf.constant(x[None])) for x in (image, fitted))
     np.testing.assert_allclose(one["log_probabilities"], other["log_probabilities"], atol=0.03)
-    text = (tmp_path / "served" / "assets.extra" / "captioner.json").read_text()
+    text = (served / "assets.extra" / "captioner.json").read_text()
     assert json.loads(text)["grid"] == [4, 6]
-    with pytest.raises(FileExistsError, match="name a new one"):
-        captioner.export(tmp_path / "served", "tf_saved_model")
+    with pytest.raises(ValueError, match="must be new or empty: name another"):
+        captioner.export(served, "tf_saved_model")
     with pytest.raises(ValueError, match="holds weights in float32"):
         captioner.export(tmp_path / "other", "tf_saved_model", quantization="int8")
 
