@@ -50,15 +50,18 @@ def application_entry(name: str) -> EncoderEntry | None:
     model = models.get(name.lower())
     if model is None:
         return None
-    family = max((key for key in _PIXELS if model.startswith(key)), key=len, default="")
     return EncoderEntry(
         builder=application_network,
         arguments={"name": model},
         loader=load_weights,
         weights="ImageNet, downloaded by keras.applications",
         license="see https://keras.io/api/applications",
-        **_PIXELS.get(family, {}),
+        **_pixels(model),
     )
+
+
+def _pixels(model: str) -> dict[str, Any]:
+    return _PIXELS.get(max(filter(model.startswith, _PIXELS), key=len, default=""), {})
 
 
 def application_network(image_shape: tuple[int, int, int], name: str) -> keras.Model:
@@ -79,5 +82,5 @@ def load_weights(model: keras.Model, weights: PathLike, name: str) -> None:
     builder = getattr(keras.applications, name)
     source = builder(weights=weights, include_top=False, input_shape=model.input_shape[1:])
     model.set_weights(source.get_weights())
-    if _PIXELS.get(max((k for k in _PIXELS if name.startswith(k)), key=len, default="")) is _CAFFE:
+    if _pixels(name) is _CAFFE:
         flip_input_channels(model)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from keras_showattend.explain.explanation import Explanation
+from keras_showattend.preprocessing.image_decoding import central_window
 from keras_showattend.preprocessing.images import as_image_list, load_image
 from keras_showattend.search import CaptionHypothesis
 from keras_showattend.search.reading import CaptionReader
@@ -150,8 +151,4 @@ def _fit(
         image = np.array(resized)
     if cropped_to is None:
         return image, (0, 0, width, height)
-    # The largest central window of the encoder's shape, as `load_image` cuts it.
-    aspect = cropped_to[1] / cropped_to[0]
-    across, down = (round(n) for n in (min(width, height * aspect), min(height, width / aspect)))
-    left, top = (width - across) // 2, (height - down) // 2
-    return image, (left, top, left + max(across, 1), top + max(down, 1))
+    return image, central_window((width, height), (cropped_to[1], cropped_to[0]))

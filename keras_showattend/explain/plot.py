@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from keras_showattend._install import install_advice
 from keras_showattend.explain.overlay import check_style, colour_scale
 from keras_showattend.explain.words import content_positions
+from keras_showattend.search.assessment import SHAKY
 
 if TYPE_CHECKING:
     from keras_showattend.explain.explanation import Explanation
@@ -69,12 +70,12 @@ def plot(
     for panel, index in zip(panels[1:], shown, strict=False):
         panel.imshow(explanation.overlay(index, style))
         word, probability = explanation.words[index], explanation.probabilities[index]
-        shaky = word in explanation.shaky_words
+        sure = explanation.word_confidences[index] if explanation.word_confidences else None
         panel.set_title(
             f"{word}  {probability:.0%}",
             fontsize=18,
             parse_math=False,
-            color=_SHAKY_COLOUR if shaky else "black",
+            color="black" if sure is None or sure >= SHAKY else _SHAKY_COLOUR,
         )
     if style != "spotlight" and shown:
         # The legend shows the colours as they lie on a grey image.

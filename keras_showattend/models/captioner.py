@@ -286,8 +286,6 @@ class ImageCaptioner(keras_hub.models.CausalLM):
                 "`fit` learns from the captions inside `x` and takes no labels. "
                 f"Received: y={type(y)}"
             )
-        # It was measured with the weights that are about to change.
-        self.calibration = None
         if self.self_critical and validation_data is not None:
             raise ValueError(
                 "Self-critical training has no validation loss. Score captions with the callback "
@@ -307,12 +305,14 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             augmentation=augmentation,
             **options,
         )
-        if self.self_critical:
-            return fit_self_critical(self, data, **kwargs)
         validation = training_batches(self, validation_data, shuffle=False, **options)
         if self.distillation is not None:
             self.distillation.prepare(data, feature_cache)
             self.provenance = origin_of(self).with_teachers(origins_of(self.distillation.teacher))
+        # It was measured with the weights that are about to change.
+        self.calibration = None
+        if self.self_critical:
+            return fit_self_critical(self, data, **kwargs)
         if not isinstance(data, PreprocessedBatches):
             # Shuffled by the seed or by the user; Keras would do it again, or warn.
             kwargs.setdefault("shuffle", False)
@@ -451,8 +451,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         Raises:
             ImageError: if an image cannot be read; says which and what to do.
-            ValueError: for a number of beams or words below 1, or for `cautious` without a
-                calibration of words.
+            ValueError: for a number of beams, words or images in a batch below 1, or for
+                `cautious` without a calibration of words.
         """
         return self.generation.generate(
             images,
@@ -635,8 +635,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             **kwargs: `dtype` or policy of the computation, e.g. `"mixed_bfloat16"`.
 
         Raises:
-            ValueError: for an unknown name, or a folder that is incomplete or newer than
-                this package.
+            ValueError: for an unknown name, a folder that is incomplete or newer than this
+                package, or a `dtype` for a preset with quantized weights.
         """
         folder = resolve_preset(preset)
         # An optimizer makes its variables at once; those of the model come later.
@@ -648,6 +648,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             ),
             folder,
             load_weights,
+            kwargs.get("dtype"),
         )
         if compile:
             captioner.compile()
@@ -735,7 +736,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         with their probabilities and attention maps; `ExportedCaptioner` runs it.
 
         Args:
-            filepath: path of the file. Its folder must exist.
+            filepath: path of the file, whose folder must exist; for a SavedModel that of a folder,
+                new or empty, which is made with those above it.
             format: `"onnx"`; `"openvino"`, a `.xml` file and a `.bin` file beside it;
                 `"litert"`, a `.tflite` file; `"tf_saved_model"`, a folder. None is what the
                 name of the file ends in.
@@ -747,8 +749,8 @@ class ImageCaptioner(keras_hub.models.CausalLM):
         Raises:
             ModuleNotFoundError: if a package is missing; says how to install it.
             OSError: if the folder does not exist or has no room; an old file is as it was.
-            ValueError: for an unknown format, options out of range, or on another backend
-                than TensorFlow.
+            ValueError: for an unknown format, options out of range, a SavedModel where there is
+                something, or on another backend than TensorFlow.
         """
         export_captioner(self, filepath, format, quantization=quantization, **search_options)
 

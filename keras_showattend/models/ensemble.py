@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_showattend._typing import Array, PathLike
 from keras_showattend.data.features import FeatureCache, Features, folder_and_dtype
+from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.ensemble_backbone import EnsembleBackbone, pixel_change
 from keras_showattend.models.members import load_members, normalize_weights
@@ -107,9 +108,6 @@ class CaptionerEnsemble:
 
     def evaluate_captions(self, dataset: Any, **options: Any) -> dict[str, Any]:
         """Captions a dataset and scores the captions; see `ImageCaptioner.evaluate_captions`."""
-        # Imported here, as in `ImageCaptioner`, because few users need it.
-        from keras_showattend.evaluation import evaluate_captions
-
         return evaluate_captions(self, dataset, **options)
 
     def cached_features(

@@ -192,8 +192,7 @@ class CaptionTokenizer(keras_hub.tokenizers.Tokenizer):
             with open(vocabulary, encoding="utf-8") as file:
                 vocabulary = file.read().splitlines()
         vocabulary = list(vocabulary)
-        missing = [token for token in SPECIAL_TOKENS if token not in vocabulary[:4]]
-        if missing or tuple(vocabulary[:4]) != SPECIAL_TOKENS:
+        if tuple(vocabulary[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
             raise ValueError(
                 f"A vocabulary must begin with the special tokens {SPECIAL_TOKENS}. Put them "
                 "first, or learn one with `CaptionTokenizer.from_captions`. "

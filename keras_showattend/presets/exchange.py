@@ -108,7 +108,7 @@ def _finish(destination: pathlib.Path, committed: pathlib.Path) -> None:
         if committed.is_dir():
             committed.rmdir()
         return
-    plan = read_json(plan_path)
+    plan = _read_plan(plan_path)
     for name in _files(committed):
         if name != PLAN_FILE:
             target = _inside(destination, name)
@@ -125,6 +125,19 @@ def _finish(destination: pathlib.Path, committed: pathlib.Path) -> None:
             path.rmdir()
     plan_path.unlink()
     committed.rmdir()
+
+
+def _read_plan(path: pathlib.Path) -> dict[str, list[str]]:
+    plan = read_json(path)
+    keys = ("remove", "set_aside")
+    names = [plan.get(key) for key in keys] if isinstance(plan, dict) else [None]
+    for value in names:
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise ValueError(
+                f"A '{PLAN_FILE}' must hold what saving writes: delete '{COMMITTED}' in the "
+                f"preset's folder. Received: '{path}'"
+            )
+    return plan
 
 
 def _inside(destination: pathlib.Path, name: str) -> pathlib.Path:

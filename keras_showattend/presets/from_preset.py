@@ -41,7 +41,7 @@ def loads_presets(cls: _Class) -> _Class:
         def build(**overrides: Any) -> Any:
             return inherited.__func__(part, folder, load_weights=False, **{**kwargs, **overrides})
 
-        return build_and_load(build, folder, load_weights is not False)
+        return build_and_load(build, folder, load_weights is not False, kwargs.get("dtype"))
 
     cls.from_preset = classmethod(from_preset)  # type: ignore[attr-defined]
     cls.presets = preset_names  # type: ignore[attr-defined]

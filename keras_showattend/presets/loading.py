@@ -16,7 +16,9 @@ from keras_showattend.presets.trust_weights import check_weights
 _MOST_PACKED = 2
 
 
-def build_and_load(build: Callable[..., Any], folder: PathLike, load_weights: bool = True) -> Any:
+def build_and_load(
+    build: Callable[..., Any], folder: PathLike, load_weights: bool = True, dtype: Any = None
+) -> Any:
     """Builds a model of a preset, compares its sizes with the stored arrays, and loads these.
 
     The model is built inside a `keras.StatelessScope`, in which variables have a shape but no
@@ -27,15 +29,23 @@ def build_and_load(build: Callable[..., Any], folder: PathLike, load_weights: bo
         build: function that returns the model, with fresh weights, and takes a `dtype`.
         folder: path of a checked preset folder.
         load_weights: bool. False leaves the weights fresh.
+        dtype: what the user asked for, which `build` knows; None for the preset's own.
 
     Returns:
         What `build` returned: a backbone, or a task with a `backbone`.
 
     Raises:
-        ValueError: if the weights file has other arrays than the description needs.
+        ValueError: if the weights file has other arrays than the description needs, or for a
+            `dtype` where weights are quantized.
     """
     path = pathlib.Path(folder) / MODEL_WEIGHTS_FILE
     if _is_quantized(path.with_name("config.json")):
+        if dtype is not None:
+            raise ValueError(
+                "A quantized preset is computed in the dtype that it was quantized in: leave "
+                "`dtype` out, or load the preset it was made from with that dtype. "
+                f"Received: dtype={dtype!r} for '{folder}'"
+            )
         # Quantizing reads the values of the weights: only the same network in floats can be
         # built without them.
         _build_checked(lambda: build(dtype="float32"), path, is_quantized=True)

@@ -104,7 +104,7 @@ def _provenance(captioner: Any, weights_dtype: str | None) -> tuple[Provenance, 
     stored_digest = digest if dtype is None else weights_digest(captioner, dtype)
     if stored_digest == origin.digest and digest == origin.digest:
         return origin, dtype
-    if origin == Provenance() or origin.digest is None:
+    if origin.digest is None:
         # Nothing was measured of weights that nobody has saved before.
         return dataclasses.replace(origin, digest=stored_digest), dtype
     relation = QUANTIZED if digest == origin.digest else relation_to(captioner)

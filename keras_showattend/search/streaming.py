@@ -32,11 +32,25 @@ def stream_captions(
         batch_size: int. Images that are captioned together.
         stops_at_errors: whether an `ImageError` is raised and not yielded.
 
-    Yields:
-        For each image, in order, a list of `CaptionHypothesis`, best first, or its
-        `ImageError`.
-    """
+    Returns:
+        Iterator that gives for each image, in order, a list of `CaptionHypothesis`, best first,
+        or its `ImageError`.
 
+    Raises:
+        ValueError: for a `batch_size` below 1, before the first image is asked for.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"`batch_size` must be a positive int. Received: {batch_size=}")
+    return _captions(sources, load, caption, batch_size, stops_at_errors)
+
+
+def _captions(
+    sources: Iterable[ImageSource],
+    load: Callable[[ImageSource], np.ndarray],
+    caption: Callable[[np.ndarray], list[list[CaptionHypothesis]]],
+    batch_size: int,
+    stops_at_errors: bool,
+) -> Iterator[list[CaptionHypothesis] | ImageError]:
     def loaded_or_error(source: ImageSource) -> np.ndarray | ImageError:
         try:
             return load(source)

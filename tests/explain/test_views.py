@@ -42,6 +42,18 @@ def test_plot_has_the_picture_and_a_panel_a_word(explanation):
         explanation.plot(columns=0)
 
 
+def test_plot_marks_shaky_words_where_they_stand(explanation):
+    count = len(explanation.words)
+    same = dataclasses.replace(
+        explanation,
+        words=["dog"] * count,
+        word_confidences=(0.9, 0.1, *[None] * (count - 2)),
+    )
+    panels = [panel for panel in same.plot().axes if panel.images]
+    colours = [panel.title.get_color() for panel in panels[1:]]
+    assert colours == ["black", "#b25f00", *["black"] * (count - 2)]
+
+
 def test_plot_without_matplotlib_tells_the_pip_line(explanation, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "\.\[plots\]"'):

@@ -10,6 +10,7 @@ from captioner_checks import Batches, picture, save_pictures
 
 from keras_showattend import CaptionDataset, DatasetError, ImageCaptioner, ImageError
 from keras_showattend.data import FeatureCache
+from keras_showattend.explain import Calibration
 from keras_showattend.training import CaptionCrossentropy
 
 pytestmark = pytest.mark.slow
@@ -235,6 +236,16 @@ def test_left_uncompiled(tiny_captioner):
 def test_labels_are_refused(frozen):
     with pytest.raises(ValueError, match="takes no labels"):
         frozen().fit(raw_batch(), CAPTIONS)
+
+
+def test_a_calibration_lasts_until_the_weights_change(frozen):
+    captioner = frozen()
+    captioner.calibration = Calibration(1.5, 0.25, 0.1, 0.2, 0.21, 0.5, 30)
+    with pytest.raises(ValueError, match="Received: a list of 1"):
+        fit(captioner, ["no data"])
+    assert captioner.calibration is not None
+    fit(captioner, raw_batch(), feature_cache=None)
+    assert captioner.calibration is None
 
 
 def test_unreadable_image_in_fit(frozen, tmp_path):

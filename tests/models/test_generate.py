@@ -103,6 +103,12 @@ def test_more_images_than_a_batch_holds(captioner, paths, captions, batch_size):
     assert captioner.generate(paths, batch_size=batch_size) == captions
 
 
+def test_a_batch_holds_an_image(captioner, paths):
+    for generate in (captioner.generate, captioner.generate_stream):
+        with pytest.raises(ValueError, match="`batch_size` must be a positive int. .*batch_size=0"):
+            generate(paths, batch_size=0)
+
+
 def test_annotations(captioner, captions):
     images = np.stack([picture(n) for n in range(COUNT)]).astype("float32") / 255
     annotations = keras.ops.convert_to_numpy(captioner.backbone.image_encoder(images))

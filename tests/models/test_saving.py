@@ -21,6 +21,7 @@ from keras_showattend import (
     ImageCaptioner,
     ImageCaptionerPreprocessor,
     ShowAttendBackbone,
+    average_captioners,
     create_captioner,
 )
 from keras_showattend.explain import Calibration
@@ -108,6 +109,24 @@ def test_every_part_loads(folder, captioner):
     x, y, _ = preprocessor({"images": [picture(0)], "captions": ["a red dog"]})
     assert x["images"].shape == (1, 8, 12, 3)
     assert y.tolist() == [[4, 11, 5, 2, 0, 0, 0]]
+
+
+def test_what_learns(tiny_captioner, tmp_path):
+    captioner = tiny_captioner()
+    captioner.backbone.image_encoder.unfreeze("pixels")
+    captioner.save_to_preset(tmp_path / "preset")
+    captioner.save(tmp_path / "captioner.keras")
+    frozen = tiny_captioner()
+    frozen.backbone.image_encoder.trainable = False
+    for loaded in (
+        ImageCaptioner.from_preset(tmp_path / "preset"),
+        keras.saving.load_model(tmp_path / "captioner.keras"),
+        average_captioners([captioner, captioner]),
+        average_captioners([captioner, frozen]),
+    ):
+        encoder = loaded.backbone.image_encoder
+        assert encoder.last_frozen == "pixels"
+        assert len(encoder.trainable_weights) == 2
 
 
 def test_without_weights(folder, captioner):
@@ -287,6 +306,9 @@ def test_quantized(tiny_captioner, tmp_path, pictures, mode):
     captioner.save_to_preset(tmp_path / "preset")
     loaded = ImageCaptioner.from_preset(tmp_path / "preset")
     check_same_beams(all_beams(loaded, pictures), beams)
+    for cls in (ImageCaptioner, ShowAttendBackbone):
+        with pytest.raises(ValueError, match="leave `dtype` out.*dtype='mixed_bfloat16' for '"):
+            cls.from_preset(tmp_path / "preset", dtype="mixed_bfloat16")
     captioner.save(tmp_path / "captioner.keras")
     loaded = keras.saving.load_model(tmp_path / "captioner.keras")
     check_same_beams(all_beams(loaded, pictures), beams)

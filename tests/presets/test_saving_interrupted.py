@@ -116,11 +116,17 @@ def test_a_stranger_cannot_have_files_moved_or_deleted_elsewhere(preset, tmp_pat
     committed = preset / COMMITTED
     committed.mkdir()
     plans = [{"remove": ["../secret.txt"], "set_aside": []}]
-    plans += [{"remove": [], "set_aside": ["../secret.txt"]}, {"remove": [str(secret)]}]
+    plans += [{"remove": [], "set_aside": ["../secret.txt"]}]
+    plans += [{"remove": [str(secret)], "set_aside": []}]
     for plan in plans:
         (committed / "plan.json").write_text(json.dumps(plan))
         with pytest.raises(ValueError, match="must stay inside"):
             resolve_preset(preset)
+    for plan in ([], {}, {"remove": [], "set_aside": [3]}, {"remove": "config.json"}):
+        (committed / "plan.json").write_text(json.dumps(plan))
+        with pytest.raises(ValueError, match="must hold what saving writes"):
+            resolve_preset(preset)
+    (committed / "plan.json").write_text(json.dumps(plans[0]))
     (committed / "link").mkdir()
     (committed / "link" / "evil.txt").write_text("evil")
     with pytest.raises(ValueError, match="must stay inside"):
