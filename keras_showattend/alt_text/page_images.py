@@ -17,7 +17,7 @@ _EMPTY_WORDS = re.compile(
 _CAMERA_NAME = re.compile(r"(?:img|dsc[fn]?|p|pxl|gopr|image|photo)?[\s_-]*\d[\d_\s.()-]*", re.I)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PageImage:
     """An image of a page.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import hashlib
 import html
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from keras_showattend.alt_text.html_images import find_html_images
@@ -102,7 +103,21 @@ class Page:
             ValueError: if an image has an obstacle, or the page would not be read as meant.
         """
         images = self.images()
-        edits = []
+        expected = _digest(images, texts)
+        text = _edited(self.text, self._edits(images, texts, comments or {}))
+        # A long page has many of them.
+        del images
+        page = dataclasses.replace(self, text=text)
+        if _digest(page.images()) != expected:
+            raise ValueError(
+                "An alt text must change nothing else on its page: write it by hand. "
+                f"Received: {self.path!r}, in which an image would be read otherwise"
+            )
+        return page
+
+    def _edits(
+        self, images: Sequence[PageImage], texts: Mapping[int, str], comments: Mapping[int, str]
+    ) -> Iterator[Edit]:
         for number, text in texts.items():
             image = images[number]
             if image.obstacle:
@@ -110,23 +125,11 @@ class Page:
                     "An alt text can be written where a page says plainly where it stands: write "
                     f"it by hand. Received: {self.path!r}, line {image.line}: {image.obstacle}"
                 )
-            edits.append(Edit(image.start, image.end, self.writable(self._alt(image, text))))
-        for number, comment in (comments or {}).items():
+            yield Edit(image.start, image.end, self.writable(self._alt(image, text)))
+        for number, comment in comments.items():
             place = images[number].after
             text = self.writable(f"<!-- {' '.join(comment.replace('--', '-').split())} -->")
-            edits.append(Edit(place, place, text))
-        parts, last = [], 0
-        for edit in sorted(edits):
-            parts += [self.text[last : edit.start], edit.text]
-            last = edit.end
-        page = dataclasses.replace(self, text="".join([*parts, self.text[last:]]))
-        expected = [(image.sources, texts.get(n, image.alt)) for n, image in enumerate(images)]
-        if [(image.sources, image.alt) for image in page.images()] != expected:
-            raise ValueError(
-                "An alt text must change nothing else on its page: write it by hand. "
-                f"Received: {self.path!r}, in which an image would be read otherwise"
-            )
-        return page
+            yield Edit(place, place, text)
 
     def _alt(self, image: PageImage, text: str) -> str:
         if not image.is_html:
@@ -205,6 +208,23 @@ def _site_of(page: str) -> str:
     """The working folder if the page lies in it, or else the page's own folder."""
     here, folder = os.getcwd(), os.path.dirname(os.path.abspath(page))
     return here if os.path.commonpath([here, folder]) == here else folder
+
+
+def _edited(text: str, edits: Iterable[Edit]) -> str:
+    parts, last = [], 0
+    for edit in sorted(edits):
+        parts += [text[last : edit.start], edit.text]
+        last = edit.end
+    return "".join([*parts, text[last:]])
+
+
+def _digest(images: Iterable[PageImage], texts: Mapping[int, str] | None = None) -> bytes:
+    """Tells images apart by their sources and alt texts, in place of which others may stand."""
+    digest = hashlib.sha256()
+    for number, image in enumerate(images):
+        seen = (image.sources, (texts or {}).get(number, image.alt))
+        digest.update(ascii(seen).encode("ascii"))
+    return digest.digest()
 
 
 def _known(label: str) -> str | None:

@@ -20,7 +20,7 @@ from keras_showattend.alt_text.references import Reference, find_image
 COMMENT = "alt text wanted"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Lack:
     """An image without alt text.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_showattend.alt_text import read_page
+from keras_showattend.alt_text import html_images, read_page
 from keras_showattend.alt_text.pages import decode_page
 
 pytest.importorskip("tree_sitter_html", reason="the extra `alt` reads pages")
@@ -54,6 +54,30 @@ def test_candidates_of_an_image():
         *("d.jpg", "e.jpg", "f,g.jpg", "a.webp", "b.webp", "c.avif"),
     )
     assert second == ("h.jpg",)
+
+
+# Things that the end of a part may cut.
+PIECES = """\
+<!doctype html><html><head><title>A > B <img src=no.jpg></title></head><body>
+<section class="é"><p>unclosed <img src=1.jpg><p>é😀<picture><source srcset=2.webp>
+<img src=2.jpg></picture><ul><li><img alt='x' src=3.jpg><li>b</ul><!-- <img src=no.jpg>
+<img src=no.jpg> --><div><table><tr><td><img src="4.jpg"><td></table><br/>
+<script>if (1 < 2) "<img src=no.jpg>"</script><textarea><img src=no.jpg>
+</textarea><?php echo "<img src=no.jpg>" ?></section><img src=5.jpg></i><img src="{{ x }}">
+<div> & <img src=6.jpg>
+"""
+
+
+@pytest.mark.parametrize("size", [1, 20, 50, 160, 10_000])
+def test_a_long_page_is_read_in_parts(size, monkeypatch):
+    content = PIECES * 3
+    whole = found(content)
+    sources = [image.sources for image in whole]
+    assert sources[:3] == [("1.jpg",), ("2.jpg", "2.webp"), ("3.jpg",)]
+    assert len(sources) == 7 * 3
+    assert "no.jpg" not in str(sources)
+    monkeypatch.setattr(html_images, "_PART", size)
+    assert found(content) == whole
 
 
 @pytest.mark.parametrize(
