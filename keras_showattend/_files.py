@@ -21,12 +21,16 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
         path: path of the file. Its folder must exist.
 
     Yields:
-        The path to write to.
+        The path to write to, which is the file's own if it is a pipe or a device.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; names the file.
     """
     target = pathlib.Path(path)
+    if target.exists() and not target.is_file():
+        # A pipe or a device, such as /dev/null, has no content to lose and must not become a file.
+        yield target
+        return
     partial = target.with_name(f".{uuid.uuid4().hex[:12]}.partial-{target.name}")
     try:
         yield partial

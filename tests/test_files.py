@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import errno
+import os
 
 import pytest
 
@@ -54,6 +55,19 @@ def test_an_error_that_is_a_message_alone_is_kept(tmp_path):
 
     with pytest.raises(OSError, match="HDF5 cannot write"):
         fail()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_stays_one(tmp_path):
+    path = tmp_path / "pipe.json"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(path, "scores")
+        assert os.read(reader, 100) == b"scores"
+    finally:
+        os.close(reader)
+    assert path.is_fifo()
 
 
 def test_text_is_utf_8(tmp_path):

@@ -55,17 +55,8 @@ def histogram(
             f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">'
             f"{tick:g}</text>"
         )
-    parts.append(
-        f'<path class="axis" d="M{LEFT} {TOP}V{down(0)}H{WIDTH - 6}"/>'
-        f'<text x="{LEFT - 4}" y="{TOP + 9}" text-anchor="end">{tallest:.0f} %</text>'
-        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 5}" text-anchor="middle">'
-        f"{escape(label)}</text>"
-    )
-    title = escape(f"Histogram of {label}: {', '.join(series)}")
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>'
-        f"{''.join(parts)}</svg>"
-    )
+    parts.append(f'<text x="{LEFT - 4}" y="{TOP + 9}" text-anchor="end">{tallest:.0f} %</text>')
+    return _svg(f"Histogram of {label}: {', '.join(series)}", label, parts)
 
 
 def curves(
@@ -101,15 +92,17 @@ def curves(
         parts.append(
             f'<text x="{LEFT - 4}" y="{down(tick) + 4:.1f}" text-anchor="end">{tick:.0%}</text>'
         )
-    parts.append(
-        f'<path class="axis" d="M{LEFT} {TOP}V{down(0)}H{WIDTH - 6}"/>'
-        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 5}" text-anchor="middle">'
-        f"{escape(x_label)}</text>"
-    )
-    title = escape(f"{y_label} by {x_label}: {', '.join(series)}")
+    return _svg(f"{y_label} by {x_label}: {', '.join(series)}", x_label, parts)
+
+
+def _svg(title: str, x_label: str, parts: Sequence[str]) -> str:
+    """Joins the parts of a chart with its axes and the label below them."""
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>'
-        f"{''.join(parts)}</svg>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(title)}</title>'
+        f"{''.join(parts)}"
+        f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - 6}"/>'
+        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 5}" text-anchor="middle">'
+        f"{escape(x_label)}</text></svg>"
     )
 
 

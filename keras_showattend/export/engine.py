@@ -12,9 +12,7 @@ from keras_showattend._typing import Array
 from keras_showattend.export.graph import encode_function, search_function
 from keras_showattend.export.onnx_conversion import to_onnx
 from keras_showattend.search import SearchOptions
-
-# Settings that change the graph: numbers of beams, lengths, sizes of n-grams.
-MAX_SEARCHES = 8
+from keras_showattend.search.generate_function import MAX_SEARCHES
 
 Session: TypeAlias = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 

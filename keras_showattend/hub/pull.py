@@ -45,6 +45,21 @@ def parse_handle(handle: str, revision: str | None = None) -> tuple[str, str | N
     return repo_id, in_handle or revision
 
 
+def plain_repo_id(repo_id: str) -> str:
+    """Returns `"user/name"` of a repository to be written, given with or without `hf://`.
+
+    Raises:
+        HubError: if it has another form.
+    """
+    plain = repo_id.removeprefix(HUB_PREFIX)
+    if plain.count("/") != 1 or not all(plain.split("/")) or "@" in plain:
+        raise HubError(
+            "`repo_id` must have the form 'user/name'; give a branch as `revision=`. "
+            f"Received: {repo_id!r}"
+        )
+    return plain
+
+
 def download_preset(
     handle: str,
     token: str | bool | None = None,

@@ -18,6 +18,7 @@ from keras_showattend.hub.card import model_card
 from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.hub.evaluations import read_evaluation
 from keras_showattend.hub.leaks import find_leaks
+from keras_showattend.hub.pull import plain_repo_id
 from keras_showattend.presets import files, resolve_preset
 from keras_showattend.presets.provenance import Provenance, weights_digest
 from keras_showattend.presets.registry import HUB_PREFIX
@@ -73,12 +74,7 @@ def push_to_hub(
         ValueError: if the preset, the evaluation or `repo_id` is not valid, or if the evaluation
             tells that other weights were evaluated.
     """
-    repo_id = repo_id.removeprefix(HUB_PREFIX)
-    if repo_id.count("/") != 1 or "@" in repo_id:
-        raise HubError(
-            "`repo_id` must have the form 'user/name'; give a branch as `revision=`. "
-            f"Received: {repo_id!r}"
-        )
+    repo_id = plain_repo_id(repo_id)
     api = huggingface_hub.HfApi(
         token=token,
         library_name="keras-showattend",

@@ -11,6 +11,7 @@ from keras_showattend._files import write_text
 from keras_showattend._typing import PathLike
 from keras_showattend.hub.errors import HubError, explained
 from keras_showattend.hub.leaks import find_leaks
+from keras_showattend.hub.pull import plain_repo_id
 
 README = "README.md"
 # Addresses of Spaces begin so.
@@ -50,7 +51,7 @@ def push_space(
 
     Args:
         folder: path of the folder.
-        repo_id: `"user/name"`. Made if need be.
+        repo_id: `"user/name"`, with or without `hf://`. Made if need be.
         private: bool. Whether a new Space is private. Defaults to the account's setting.
         token: access token with the right to write. None uses `HF_TOKEN` or what
             `hf auth login` stored.
@@ -60,9 +61,11 @@ def push_space(
         Address of the Space.
 
     Raises:
-        HubError: if the Hub refuses or cannot be reached, or if a file holds a token.
+        HubError: if the Hub refuses or cannot be reached, for another `repo_id`, or if a file
+            holds a token.
         ValueError: if the folder is no Space.
     """
+    repo_id = plain_repo_id(repo_id)
     root = pathlib.Path(folder)
     sdk = space_sdk(root)
     if sdk is None:

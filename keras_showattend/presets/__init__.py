@@ -8,11 +8,10 @@ _NAMES = {
     "bundled_presets": "registry",
     "cache_directory": "registry",
     "check_preset": "trust",
-    "list": "registry",
     "list_presets": "registry",
     "preset_names": "registry",
     "register_preset": "registry",
     "resolve_preset": "resolve",
 }
-__all__ = [name for name in _NAMES if name != "list"]
+__all__ = list(_NAMES)
 __getattr__ = lazy_names(__name__, _NAMES)

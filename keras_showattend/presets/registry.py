@@ -1,6 +1,5 @@
 """The presets: what each is, and where it lives. Data only: no model is imported."""
 
-import builtins
 import dataclasses
 import os
 import pathlib
@@ -103,7 +102,7 @@ def register_preset(name: str, location: PathLike, description: str = "", **deta
     REGISTRY[name] = Preset(name, description, os.fspath(location), **details)
 
 
-def list_presets() -> builtins.list[Preset]:
+def list_presets() -> list[Preset]:
     """Returns all known presets, the bundled ones first."""
     return [*REGISTRY.values()]
 
@@ -135,6 +134,3 @@ def cache_directory() -> pathlib.Path:
     """Returns the folder of what can be made again: `$KERAS_SHOWATTEND_CACHE` or `~/.cache`."""
     root = os.environ.get("KERAS_SHOWATTEND_CACHE")
     return pathlib.Path(root or "~/.cache/keras_showattend").expanduser()
-
-
-list = list_presets

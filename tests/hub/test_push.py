@@ -9,6 +9,7 @@ import pytest
 from hub_driver import ClientError, read_folder
 
 from keras_showattend.hub import HubError, push_to_hub
+from keras_showattend.hub.pull import plain_repo_id
 from keras_showattend.presets import bundled_presets
 from keras_showattend.presets.files import damaged_files, write_digests
 
@@ -270,6 +271,13 @@ def test_optimizer_state_is_not_sent(preset):
     write_digests(preset)
     with pytest.raises(HubError, match="optimizer"):
         push_to_hub(preset, "alice/tiny", dry_run=True)
+
+
+def test_repositories_by_name_or_handle():
+    assert plain_repo_id("alice/tiny") == plain_repo_id("hf://alice/tiny") == "alice/tiny"
+    for wrong in ("tiny", "alice/", "hf://spaces/alice/tiny", "alice/tiny@main"):
+        with pytest.raises(HubError, match=f"form 'user/name'.* Received: '{wrong}'"):
+            plain_repo_id(wrong)
 
 
 def test_bad_arguments(preset, tmp_path):

@@ -34,7 +34,7 @@ def test_captions_of_known_pictures(captioner):
 
 
 def test_the_registry_tells_the_truth(captioner):
-    known = {preset.name: preset for preset in presets.list()}["vgg16_gru_flickr8k"]
+    known = {preset.name: preset for preset in presets.list_presets()}["vgg16_gru_flickr8k"]
     folder = BUNDLED / known.name
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert size < 48e6
@@ -67,7 +67,7 @@ def test_the_card_names_licence_credits_and_limits(name):
 
 def test_the_grown_vgg19_says_the_same(captioner):
     grown = ImageCaptioner.from_preset("vgg19_gru_flickr8k")
-    known = {preset.name: preset for preset in presets.list()}["vgg19_gru_flickr8k"]
+    known = {preset.name: preset for preset in presets.list_presets()}["vgg19_gru_flickr8k"]
     assert known.parameters == grown.backbone.count_params()
     assert grown.backbone.image_encoder.output_layer == "block5_pool"
     assert len(grown.backbone.image_encoder.features.weights) == 32
