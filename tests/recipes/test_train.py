@@ -301,7 +301,7 @@ def test_shared_images(datasets, tmp_path):
         ({"decoder": "rnn"}, "`decoder` must be one of"),
         ({"grid": 9}, "`grid` must be one of"),
         ({"min_count": 50}, "The vocabulary would be empty"),
-        ({"dropout": 2.0}, "`dropout` must be in"),
+        ({"dropout": 2.0}, "`dropout` of a recipe must be in"),
     ],
 )
 def test_bad_recipes(train, tmp_path, changes, message):
