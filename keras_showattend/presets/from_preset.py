@@ -33,10 +33,12 @@ def loads_presets(cls: _Class) -> _Class:
             **kwargs: arguments of the constructor that go before those of the preset.
         """
         folder = resolve_preset(preset)
+        from keras_showattend.presets.loading import build_and_load, explained
+
         if not hasattr(part, "load_weights"):
             given = {} if load_weights is None else {"load_weights": load_weights}
-            return inherited.__func__(part, folder, **given, **kwargs)
-        from keras_showattend.presets.loading import build_and_load
+            with explained(folder):
+                return inherited.__func__(part, folder, **given, **kwargs)
 
         def build(**overrides: Any) -> Any:
             return inherited.__func__(part, folder, load_weights=False, **{**kwargs, **overrides})

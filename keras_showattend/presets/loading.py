@@ -1,9 +1,10 @@
 """Builds what a preset describes without its memory, until its sizes are known to be right."""
 
 import collections
+import contextlib
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -35,26 +36,51 @@ def build_and_load(
         What `build` returned: a backbone, or a task with a `backbone`.
 
     Raises:
-        ValueError: if the weights file has other arrays than the description needs, or for a
-            `dtype` where weights are quantized.
+        ValueError: if the description makes no model, if the weights file has other arrays than
+            it needs, or for a `dtype` where weights are quantized.
     """
     path = pathlib.Path(folder) / MODEL_WEIGHTS_FILE
-    if _is_quantized(path.with_name("config.json")):
-        if dtype is not None:
-            raise ValueError(
-                "A quantized preset is computed in the dtype that it was quantized in: leave "
-                "`dtype` out, or load the preset it was made from with that dtype. "
-                f"Received: dtype={dtype!r} for '{folder}'"
-            )
-        # Quantizing reads the values of the weights: only the same network in floats can be
-        # built without them.
-        _build_checked(lambda: build(dtype="float32"), path, is_quantized=True)
-        model = build()
-    else:
-        model = _build_checked(build, path)
-    if load_weights:
-        getattr(model, "backbone", model).load_weights(path)
+    with explained(folder):
+        if _is_quantized(path.with_name("config.json")):
+            if dtype is not None:
+                raise ValueError(
+                    "A quantized preset is computed in the dtype that it was quantized in: leave "
+                    "`dtype` out, or load the preset it was made from with that dtype. "
+                    f"Received: dtype={dtype!r} for '{folder}'"
+                )
+            # Quantizing reads the values of the weights: only the same network in floats can be
+            # built without them.
+            _build_checked(lambda: build(dtype="float32"), path, is_quantized=True)
+            model = build()
+        else:
+            model = _build_checked(build, path)
+        if load_weights:
+            getattr(model, "backbone", model).load_weights(path)
     return model
+
+
+@contextlib.contextmanager
+def explained(folder: PathLike) -> Iterator[None]:
+    """Turns what Keras raises over a description that cannot be built into a `ValueError`.
+
+    Args:
+        folder: path of the preset folder.
+
+    Raises:
+        ValueError: for an error of another kind; what fails for want of memory, of a file or
+            of a package passes.
+    """
+    try:
+        yield
+    except (ImportError, MemoryError, OSError, ValueError):
+        raise
+    except Exception as error:
+        # Keras repeats the whole description before the reason.
+        reason = (str(error).splitlines() or [""])[-1][:200]
+        raise ValueError(
+            "A preset must describe what can be built. Save or download it again, and check the "
+            f"arguments. Received: '{folder}' ({type(error).__name__}: {reason})"
+        ) from error
 
 
 def _build_checked(build: Callable[[], Any], path: pathlib.Path, is_quantized: bool = False) -> Any:

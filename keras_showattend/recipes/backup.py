@@ -14,6 +14,7 @@ import keras
 
 from keras_showattend._compat import set_initial_epoch
 from keras_showattend._files import replacing
+from keras_showattend.training.epoch_seeds import seed_epoch
 from keras_showattend.training.processes import process_part
 from keras_showattend.training.weights_file import set_aside, weights_problem
 
@@ -53,6 +54,10 @@ class Backup(keras.callbacks.Callback):
                 set_initial_epoch(self.model, epochs)
                 return
             set_aside(problem, path)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Lets dropout draw what it draws in this epoch of an undisturbed run."""
+        seed_epoch(self.model.variables, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Saves the state, and deletes all but the last two."""

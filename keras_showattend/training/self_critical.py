@@ -16,6 +16,7 @@ from keras_showattend.metrics import CiderD
 from keras_showattend.metrics.bleu import bleu_from_statistics, bleu_statistics
 from keras_showattend.search import CaptionSearch
 from keras_showattend.training.caption_batches import LENGTH_STEP, padded_length
+from keras_showattend.training.epoch_seeds import seed_epoch
 from keras_showattend.training.image_inputs import ImageInputs
 
 # Added to the counts of a single caption, so that one missing order of n-grams does not make
@@ -156,12 +157,15 @@ class SelfCriticalBatches:
             for captions in dataset.captions
         ]
         self._reward = CaptionReward(self._tokens, self._end, settings.bleu_4_weight)
+        self._sampler = keras_hub.samplers.RandomSampler(
+            seed=seed, temperature=settings.temperature
+        )
         self._search = CaptionSearch(
             captioner.backbone,
             tokenizer,
             max_length=self.preprocessor.sequence_length,
             num_beams=settings.num_samples,
-            sampler=keras_hub.samplers.RandomSampler(seed=seed, temperature=settings.temperature),
+            sampler=self._sampler,
         )
         self._search.compile(**search_options)
         self.start_epoch(0)
@@ -170,12 +174,16 @@ class SelfCriticalBatches:
         return len(self._batches)
 
     def start_epoch(self, epoch: int) -> None:
-        """Draws the order of images, flips and windows of an epoch, counted from 0."""
+        """Draws the order of images, flips and windows of an epoch, counted from 0.
+
+        The samples that follow depend on the epoch and on the weights alone.
+        """
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.inputs))
         # All batches have one size: the images left over have their turn in other epochs.
         count = len(order) // self.images_per_batch
         self._batches = np.split(order[: count * self.images_per_batch], count)
         self.inputs.start_epoch(epoch)
+        seed_epoch([self._sampler.seed_generator.state], epoch)
 
     def draw(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]:
         """Samples the captions of one batch with the captioner's present weights.

@@ -44,8 +44,8 @@ class KillAfter(keras.callbacks.Callback):
             raise Killed
 
 
-def frozen(tiny_captioner):
-    captioner = tiny_captioner(dropout=0.0)
+def frozen(tiny_captioner, dropout=0.0):
+    captioner = tiny_captioner(dropout=dropout)
     captioner.backbone.image_encoder.trainable = False
     return captioner
 
@@ -111,6 +111,20 @@ def test_a_broken_state_is_set_aside(tiny_captioner, interrupted, tmp_path, leng
     assert (folder / "after_epoch_3.weights.h5.broken").exists()
     # The next start has nothing to complain of.
     assert resume(tiny_captioner, folder)[0] == 2
+
+
+def test_a_resumed_run_learns_what_an_undisturbed_one_does(tiny_captioner, tmp_path):
+    found = []
+    for name, killers in (("undisturbed", ()), ("killed", (KillAfter(1),))):
+        for killer in killers:
+            keras.utils.set_random_seed(5)
+            with pytest.raises(Killed):
+                fit(frozen(tiny_captioner, 0.4), Backup(tmp_path / name), killer)
+        keras.utils.set_random_seed(5)
+        captioner = frozen(tiny_captioner, 0.4)
+        fit(captioner, Backup(tmp_path / name))
+        found.append(weights_of(captioner))
+    check_weights(*found)
 
 
 def test_no_whole_state_starts_anew(tiny_captioner, interrupted, tmp_path):

@@ -33,6 +33,8 @@ class HubServer:
         requests: list of `(method, path, status)`, in the order of their answers.
     """
 
+    handler = Handler
+
     def __init__(self):
         self.repos, self.lfs, self.requests, self.faults = {}, {}, [], []
         self.tokens = {"hf_alice": "alice", "hf_bob": "bob"}
@@ -47,7 +49,7 @@ class HubServer:
         return self
 
     def _listen(self):
-        handler = type("BoundHandler", (Handler,), {"hub": self})
+        handler = type("BoundHandler", (self.handler,), {"hub": self})
         listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         listener.daemon_threads = True
         poll = {"poll_interval": 0.02}
