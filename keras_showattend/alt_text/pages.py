@@ -104,9 +104,11 @@ class Page:
         """
         images = self.images()
         expected = _digest(images, texts)
-        text = _edited(self.text, self._edits(images, texts, comments or {}))
+        edits = sorted(self._edits(images, texts, comments or {}))
         # A long page has many of them.
         del images
+        text = _edited(self.text, edits)
+        del edits
         page = dataclasses.replace(self, text=text)
         if _digest(page.images()) != expected:
             raise ValueError(
@@ -211,8 +213,9 @@ def _site_of(page: str) -> str:
 
 
 def _edited(text: str, edits: Iterable[Edit]) -> str:
+    """Text with edits, which come in order."""
     parts, last = [], 0
-    for edit in sorted(edits):
+    for edit in edits:
         parts += [text[last : edit.start], edit.text]
         last = edit.end
     return "".join([*parts, text[last:]])

@@ -238,7 +238,7 @@ def _tell(args: argparse.Namespace, pages: list[PageLacks]) -> None:
     kind = next((word for name, word in done.items() if getattr(args, name)), "found")
     say(
         f"{total['images']} images on {total['pages']} pages, {total['lacking']} without alt text; "
-        f"{total['described']} alt texts {kind}, {total['undescribed']} images without"
+        f"{total['described']} alt texts {kind}, {total['undescribed']} still without"
     )
 
 

@@ -95,7 +95,7 @@ def _run(command: ModuleType, args: argparse.Namespace) -> int:
     except (ValueError, OverflowError, OSError, ModuleNotFoundError) as error:
         if args.debug:
             say(traceback.format_exc())
-        say(f"error: {_naming_stdout(error)}")
+        say(f"error: {_naming_stdout(error)}{_remedy(error, command, args)}")
         try:
             sys.stdout.flush()
         except OSError:
@@ -108,6 +108,14 @@ def _naming_stdout(error: Exception) -> Exception:
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         return type(error)(error.errno, error.strerror, "stdout")
     return error
+
+
+def _remedy(error: Exception, command: ModuleType, args: argparse.Namespace) -> str:
+    """What to do about a full disk, where a command can be resumed."""
+    is_full = isinstance(error, OSError) and error.errno in _FULL
+    if not is_full or not hasattr(command, "interrupted"):
+        return ""
+    return f". Make room on the disk. {command.interrupted(args)}"
 
 
 def _stopped(command: ModuleType, args: argparse.Namespace) -> str:

@@ -20,8 +20,8 @@ _CACHE = 32 * 1024
 class RowIndex:
     """Rows by the path and by the content of their images.
 
-    It lies in a temporary file, of about 200 bytes a row, of which 32 MiB at most are in memory.
-    The operating system removes it with the process.
+    It lies in a temporary file of about 150 bytes a row, which the operating system removes with
+    the process. At most 32 MiB of it are in memory, and twice as much while it is sorted.
 
     Args:
         row_at: function of the position of a row that `add_stored` was given. It reads the row.

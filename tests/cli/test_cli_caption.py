@@ -406,6 +406,38 @@ def test_a_cut_off_row_is_mended_though_its_image_was_not_asked_for(caption, pho
     assert output.read_bytes() == b"".join(whole.splitlines(keepends=True)[:-1])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_a_full_disk_ends_a_program_which_then_resumes(
+    caption, captioned, tiny_preset, photos, tmp_path
+):
+    import resource
+
+    output = tmp_path / "out.csv"
+    words = ["caption", photos, "--preset", tiny_preset, "--output", output, "--batch-size", 1]
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_showattend.cli.main", *map(str, words)],
+        capture_output=True,
+        text=True,
+        # The header and a few rows.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200)),
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"keras-showattend: error: [Errno 27] File too large: '{output}'. Make room on the disk. "
+        f"Run the same command again to resume {output}.\n"
+    )
+    before = output.read_bytes()
+    count = len(rows_of(output))
+    assert before.endswith(b"\n")
+    assert 1 <= count <= 4
+    assert sorted(os.listdir(tmp_path)) == ["out.csv", "photos"]
+    assert caption(photos, "--output", output, "--batch-size", 1) == 0
+    assert len(captioned) == 5 - count
+    assert output.read_bytes().startswith(before)
+    names = ["a.png", "b.jpg", "c.bmp", "d.png", "sub/e.png"]
+    assert [row["path"] for row in rows_of(output)] == [str(photos / name) for name in names]
+
+
 def test_an_output_that_another_run_writes(caption, captioned, photos, tmp_path, capsys):
     output = tmp_path / "out.csv"
     with exclusive(output):
