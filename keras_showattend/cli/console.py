@@ -79,23 +79,21 @@ def _int_from(least: int, text: str) -> int:
 
 def positive_float(text: str) -> float:
     """Reads an option's value that is a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text}")
-    return value
+    return _float_below(float("inf"), "above 0", text)
 
 
 def fraction(text: str) -> float:
     """Reads an option's value that lies between 0 and 1."""
+    return _float_below(1.0, "between 0 and 1", text)
+
+
+def _float_below(limit: float, rule: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1. Received: {text}")
+    if not 0 < value < limit:
+        raise argparse.ArgumentTypeError(f"must be a number {rule}. Received: {text}")
     return value
 
 

@@ -4,7 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_showattend._typing import Array, PathLike
-from keras_showattend.data.features import FeatureCache, Features, folder_and_dtype
+from keras_showattend.data.features import (
+    FeatureCache,
+    Features,
+    encoder_digest,
+    folder_and_dtype,
+)
 from keras_showattend.evaluation import evaluate_captions
 from keras_showattend.models.captioner import ImageCaptioner
 from keras_showattend.models.ensemble_backbone import EnsembleBackbone, pixel_change
@@ -54,7 +59,7 @@ class CaptionerEnsemble:
             for member in members
         ]
         changes = [pixel_change(encoders[0][1], converter) for _, converter in encoders]
-        keys = [FeatureCache(*encoder).encoder_key for encoder in encoders]
+        keys = [encoder_digest(*encoder) for encoder in encoders]
         distinct = list(dict.fromkeys(keys))
         firsts = [keys.index(key) for key in distinct]
         self._encoders = [encoders[first] for first in firsts]

@@ -60,6 +60,19 @@ def test_a_caption_has_the_product_of_mean_probabilities(ensemble, members):
             assert all(abs(np.log(p / mean).sum()) > 0.01 for p in each)
 
 
+def test_making_one_leaves_the_cache_alone(members, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_SHOWATTEND_CACHE", str(tmp_path))
+    member = members[0]
+    cache = FeatureCache(member.backbone.image_encoder, member.preprocessor.image_converter)
+    assert cache.directory.is_relative_to(tmp_path)
+    cache.directory.mkdir(parents=True)
+    # Whoever opens the cache removes it.
+    broken = cache.directory / "broken.json"
+    broken.write_text("no index")
+    CaptionerEnsemble([member, member])
+    assert broken.exists()
+
+
 def test_one_member_is_that_captioner(members):
     for member in members:
         found = all_beams(CaptionerEnsemble([member]), IMAGES)
