@@ -92,7 +92,7 @@ def _run(command: ModuleType, args: argparse.Namespace) -> int:
     except BrokenPipeError:
         _discard_stdout()
         return PIPE_CLOSED
-    except (ValueError, OverflowError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OverflowError, OSError, ImportError, RuntimeError) as error:
         if args.debug:
             say(traceback.format_exc())
         say(f"error: {_naming_stdout(error)}{_remedy(error, command, args)}")

@@ -35,6 +35,7 @@ from keras_showattend.metrics import (
     printed_score,
     score_details,
 )
+from keras_showattend.metrics.report import check_metrics
 from keras_showattend.metrics.tokenizer import Segmenter
 from keras_showattend.presets.provenance import weights_digest
 from keras_showattend.search import caption_dataset
@@ -105,6 +106,7 @@ def evaluate_captions(
         MetricUnavailableError: if `metrics` names one that this machine cannot compute.
         ValueError: for an unknown metric, or a number of beams or words below 1.
     """
+    metrics = check_metrics(metrics)
     if not isinstance(dataset, CaptionDataset):
         dataset = CaptionDataset.from_dict(dataset)
     named = dataset if split is None else dataset.split(split)

@@ -109,7 +109,7 @@ class Explanation:
             save it with `savefig`. It does not belong to pyplot, so `plt.show()` is not needed.
 
         Raises:
-            ImportError: if matplotlib is not installed; tells the pip line.
+            ModuleNotFoundError: if matplotlib is not installed; tells the pip line.
             ValueError: for an unknown style, or `columns` below 1.
         """
         from keras_showattend.explain.plot import plot

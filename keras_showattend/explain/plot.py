@@ -31,7 +31,7 @@ def plot(
         from matplotlib.colors import ListedColormap, Normalize
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(
+        raise ModuleNotFoundError(
             f"Plots are drawn with matplotlib. Install it: {install_advice('plots')}; or use "
             f"`save_gif` or `to_html`, which do without. Received: {error}"
         ) from error

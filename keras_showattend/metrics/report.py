@@ -16,7 +16,7 @@ from keras_showattend.metrics.meteor_java import (
     meteor_from_statistics,
     meteor_statistics,
 )
-from keras_showattend.metrics.meteor_nltk import meteor_nltk
+from keras_showattend.metrics.meteor_nltk import check_wordnet, meteor_nltk
 from keras_showattend.metrics.rouge import rouge_l
 from keras_showattend.metrics.tokenizer import Segmenter, tokenize
 
@@ -64,6 +64,27 @@ class ScoreDetails:
             else:
                 scores[name] = weights @ self.per_image[name] / total
         return scores
+
+
+def check_metrics(metrics: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Refuses metrics that cannot be computed here, before slow work starts.
+
+    Args:
+        metrics: as for `score_captions`.
+
+    Returns:
+        Tuple of the names, each once, or None for all that this machine can compute.
+
+    Raises:
+        TypeError, ValueError, MetricUnavailableError: see `score_captions`.
+    """
+    if metrics is None:
+        return None
+    names = _check_names(metrics)
+    for name, check in (("meteor", check_meteor), ("meteor_nltk", check_wordnet)):
+        if name in names:
+            check()
+    return names
 
 
 def score_captions(

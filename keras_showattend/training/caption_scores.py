@@ -17,6 +17,7 @@ from keras_showattend._typing import PathLike
 from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.data.image_check import check_images
 from keras_showattend.metrics.labels import metric_is_defined, metric_label
+from keras_showattend.metrics.report import check_metrics
 from keras_showattend.search.generation import caption_dataset
 from keras_showattend.training.weights_file import set_aside, weights_problem
 
@@ -48,7 +49,9 @@ class CaptionScores(keras.callbacks.Callback):
         **generate_options: `num_beams`, `length_penalty`, `no_repeat_ngram_size`, `max_length`.
 
     Raises:
-        ValueError: if `monitor` is not among `scores`, or `filepath` has another ending.
+        MetricUnavailableError: for a score that this machine cannot compute.
+        ValueError: for an unknown score, if `monitor` is not among `scores`, or if `filepath` has
+            another ending.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class CaptionScores(keras.callbacks.Callback):
             raise ValueError(
                 f"`filepath` must end in '.weights.h5'. Received: filepath={str(filepath)!r}"
             )
+        check_metrics(scores)
         self.dataset = dataset
         self.filepath = None if filepath is None else pathlib.Path(filepath)
         self.monitor = monitor

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -95,6 +96,19 @@ def test_a_report_that_fails_costs_no_result(tiny_preset, data, tmp_path, monkey
     captured = capsys.readouterr()
     assert "the disk is full" in captured.err
     assert len(json.loads(captured.out)["images"]) == 4
+
+
+def test_what_is_missing_is_told_in_a_line(tiny_preset, data, photos, monkeypatch, capsys):
+    monkeypatch.setenv("METEOR_JAR", "no.jar")
+    words = ["evaluate", "--preset", tiny_preset, "--data", str(data), "--metrics", "meteor"]
+    assert cli.main(words) == 2
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("keras-showattend: error: METEOR 1.5 ")
+    )
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    words = ["explain", str(photos / "a.png"), "--preset", tiny_preset, "--output", "a.png"]
+    assert cli.main(words) == 2
+    assert "keras-showattend: error: Plots are drawn with matplotlib" in capsys.readouterr().err
 
 
 def test_compare_makes_no_report(tiny_preset, data, tmp_path, capsys):

@@ -226,6 +226,20 @@ def test_metrics_that_cannot_be_computed_are_named(captioner, dataset, monkeypat
     )
 
 
+def test_metrics_are_checked_before_anything_is_captioned(dataset, monkeypatch):
+    from keras_showattend.metrics import report
+
+    def missing():
+        raise report.MetricUnavailableError("no Java")
+
+    monkeypatch.setattr(report, "check_meteor", missing)
+    no_captioner = None
+    with pytest.raises(report.MetricUnavailableError, match="no Java"):
+        evaluate_captions(no_captioner, dataset, metrics=["cider", "meteor"])
+    with pytest.raises(ValueError, match=r"must name at least one of .*'blue_4'"):
+        evaluate_captions(no_captioner, dataset, metrics=["blue_4"])
+
+
 def test_the_baseline_is_the_luckiest_sentence():
     references = {n: [f"a dog runs {n}", "the dog runs"] for n in range(6)}
     references[6] = references[7] = ["two boats"]

@@ -56,7 +56,7 @@ def test_plot_marks_shaky_words_where_they_stand(explanation):
 
 def test_plot_without_matplotlib_tells_the_pip_line(explanation, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r'pip install "\.\[plots\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "\.\[plots\]"'):
         explanation.plot()
 
 

@@ -167,6 +167,8 @@ def test_monitor_must_be_computed(dataset):
     message = r"`monitor` must be one of `scores`. Received: monitor='meteor', scores=\('cider',\)"
     with pytest.raises(ValueError, match=message):
         CaptionScores(dataset, monitor="meteor", scores=["cider"])
+    with pytest.raises(ValueError, match="must name at least one of .*'blue_4'"):
+        CaptionScores(dataset, scores=["cider", "blue_4"])
 
 
 @pytest.mark.parametrize("path", ["best.h5", "best", "best.keras"])
