@@ -676,7 +676,7 @@ class ImageCaptioner(keras_hub.models.CausalLM):
             ValueError: for a captioner that `from_preset` would refuse, such as one with a
                 `Lambda` layer; the old preset is as it was.
         """
-        self._check_config(preset_dir)
+        self.check_can_be_saved(preset_dir)
 
         def write(folder: str) -> None:
             super(ImageCaptioner, self).save_to_preset(folder, max_shard_size=max_shard_size)
@@ -685,7 +685,15 @@ class ImageCaptioner(keras_hub.models.CausalLM):
 
         save_preset(self, write, preset_dir, weights_dtype)
 
-    def _check_config(self, preset_dir: PathLike) -> None:
+    def check_can_be_saved(self, preset_dir: PathLike) -> None:
+        """Refuses what `save_to_preset` would refuse, such as before hours of training.
+
+        Args:
+            preset_dir: path of the folder, for the error.
+
+        Raises:
+            ValueError: for a captioner that `from_preset` would not load.
+        """
         config = keras.saving.serialize_keras_object(self)
         # KerasHub leaves these out of presets.
         config = without_keys(config, ("compile_config", "build_config"))

@@ -15,6 +15,7 @@ from keras_showattend.data.caption_dataset import CaptionDataset
 from keras_showattend.data.features import FeatureCache
 from keras_showattend.layers import ImageEncoder
 from keras_showattend.models.captioner import ImageCaptioner
+from keras_showattend.preprocessing.caption_tokenizer import require_same_vocabulary
 from keras_showattend.recipes.backup import Backup
 from keras_showattend.recipes.recipe import Recipe
 from keras_showattend.recipes.time_left import TimeLeft
@@ -97,7 +98,8 @@ def check_stage(captioner: ImageCaptioner, recipe: Recipe, teacher: Any = None) 
     Raises:
         ValueError: for a layer that is not there, or settings that do not go together.
     """
-    _distillation(recipe, teacher)
+    if _distillation(recipe, teacher) is not None:
+        require_same_vocabulary(teacher.preprocessor.tokenizer, captioner.preprocessor.tokenizer)
     for name in ("feature_dtype", "decoder_dtype"):
         try:
             keras.dtype_policies.get(getattr(recipe, name))

@@ -88,7 +88,8 @@ def train_captioner(
         DatasetError: for images that cannot be read while `strict`.
         OSError: if the encoder's weights cannot be downloaded, or a folder not written.
         ValueError: if the unfinished run in `OUTPUT.training` has another recipe, a
-            validation image is also a training image, or a stage cannot be run.
+            validation image is also a training image, a stage cannot be run, or the `captioner`
+            cannot be saved.
     """
     stages = [recipe or Recipe()] if recipe is None or isinstance(recipe, Recipe) else list(recipe)
     output = pathlib.Path(output).expanduser()
@@ -109,6 +110,7 @@ def train_captioner(
             tokenizer = teacher.preprocessor.tokenizer if teacher is not None else None
             captioner = untrained_captioner(dataset, stages[0], encoder_weights, tokenizer)
             _warn_of_few_captions(dataset, captioner, stages[0])
+        captioner.check_can_be_saved(output)
         for stage in stages:
             check_stage(captioner, stage, teacher)
         captioner.backbone.image_encoder.trainable = False

@@ -11,6 +11,7 @@ from captioner_checks import save_pictures
 
 from keras_showattend import CaptionDataset, ImageCaptioner
 from keras_showattend._locks import exclusive
+from keras_showattend.layers import ImageEncoder
 from keras_showattend.recipes import Recipe, stage, train_captioner
 from keras_showattend.recipes.backup import Backup
 from keras_showattend.recipes.work_folder import work_folder
@@ -285,6 +286,25 @@ def test_decoded_images_and_a_rate_for_each_block(train, tmp_path):
 def test_bad_later_stages(train, tmp_path, losses, changes, message):
     with pytest.raises(ValueError, match=message):
         train(tmp_path / "output", [RECIPE, dataclasses.replace(RECIPE, **changes)])
+    assert not losses
+
+
+def test_a_teacher_of_other_words(tiny_captioner):
+    teacher = tiny_captioner(words=["a", "boat"])
+    with pytest.raises(ValueError, match="must have the same vocabulary"):
+        stage.check_stage(tiny_captioner(), Recipe(distillation_weight=0.5), teacher)
+    stage.check_stage(tiny_captioner(), Recipe(), teacher)
+
+
+def test_what_could_not_be_saved(train, tiny_captioner, tmp_path, losses):
+    tiny = tiny_captioner()
+    images = keras.Input((8, 12, 3))
+    same = keras.layers.Lambda(lambda x: x, output_shape=lambda shape: shape)
+    features = same(keras.layers.Conv2D(5, 4, strides=4)(images))
+    backbone = tiny.backbone.with_encoder(ImageEncoder(keras.Model(images, features)))
+    captioner = ImageCaptioner(backbone, tiny.preprocessor)
+    with pytest.raises(ValueError, match="only if `from_preset` loads it again.*'Lambda'"):
+        train(tmp_path / "output", captioner=captioner)
     assert not losses
 
 
