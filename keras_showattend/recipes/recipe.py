@@ -136,6 +136,9 @@ class Recipe:
     self_critical_samples: int = _setting(
         0, "captions sampled for an image in self-critical training; 0 trains on the next token"
     )
+    self_critical_length: int = _setting(
+        0, "longest caption sampled in self-critical training, in tokens; 0 for sequence_length"
+    )
     bleu_4_weight: float = _setting(0.0, "weight of BLEU-4 in the self-critical reward")
     crossentropy_weight: float = _setting(
         0.0, "weight of the cross-entropy of the dataset's captions in self-critical training"

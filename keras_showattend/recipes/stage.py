@@ -174,7 +174,10 @@ def _self_critical(recipe: Recipe) -> SelfCritical | None:
     if not recipe.self_critical_samples:
         return None
     return SelfCritical(
-        recipe.self_critical_samples, recipe.bleu_4_weight, recipe.crossentropy_weight
+        recipe.self_critical_samples,
+        recipe.bleu_4_weight,
+        recipe.crossentropy_weight,
+        max_length=recipe.self_critical_length or None,
     )
 
 

@@ -38,6 +38,7 @@ def test_defaults():
         "color_jitter": 0.0,
         "layer_decay": 1.0,
         "self_critical_samples": 0,
+        "self_critical_length": 0,
         "bleu_4_weight": 0.0,
         "crossentropy_weight": 0.0,
         "scheduled_sampling": 0.0,

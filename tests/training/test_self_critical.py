@@ -43,6 +43,7 @@ def new_batches(captioner, dataset, settings, **options):
         ({"bleu_4_weight": 1.5}, r"`bleu_4_weight` must be in \[0, 1\]"),
         ({"crossentropy_weight": -0.1}, r"`crossentropy_weight` must be in \[0, 1\]"),
         ({"temperature": 0.0}, "`temperature` must be positive"),
+        ({"max_length": 0}, "`max_length` must be at least 1"),
     ],
 )
 def test_bad_settings(options, message):
@@ -117,6 +118,18 @@ def test_drawn_batch(tiny_captioner, dataset):
     words = (y != 0).sum()
     expected = (rewards - others).reshape(-1, 1) * (y != 0) / words
     np.testing.assert_allclose(weight, expected, atol=1e-6)
+
+
+def test_samples_are_cut(tiny_captioner, dataset):
+    settings = SelfCritical(num_samples=4, max_length=3)
+    batches = new_batches(tiny_captioner(), dataset, settings, batch_size=20)
+    _, y, weight, _ = batches.draw(0)
+    steps = (y != 0).sum(axis=1)
+    assert steps.max() == 3
+    # A caption that was cut has not ended, and does not learn to.
+    cut = y[(steps == 3) & (y[:, 2] != END)]
+    assert len(cut)
+    assert not weight[:, 3:].any()
 
 
 def test_samples_differ_and_seeds_decide(tiny_captioner, dataset):
