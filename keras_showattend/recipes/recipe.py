@@ -143,6 +143,9 @@ class Recipe:
     crossentropy_weight: float = _setting(
         0.0, "weight of the cross-entropy of the dataset's captions in self-critical training"
     )
+    distinctness_weight: float = _setting(
+        0.0, "weight of CIDEr-D for other images, subtracted from the self-critical reward"
+    )
     scheduled_sampling: float = _setting(
         0.0, "probability with which a token read in training is replaced by a sampled one"
     )

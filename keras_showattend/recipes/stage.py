@@ -177,6 +177,7 @@ def _self_critical(recipe: Recipe) -> SelfCritical | None:
         recipe.self_critical_samples,
         recipe.bleu_4_weight,
         recipe.crossentropy_weight,
+        recipe.distinctness_weight,
         max_length=recipe.self_critical_length or None,
     )
 

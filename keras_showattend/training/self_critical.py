@@ -19,6 +19,9 @@ from keras_showattend.training.caption_batches import LENGTH_STEP, padded_length
 from keras_showattend.training.epoch_seeds import seed_epoch
 from keras_showattend.training.image_inputs import ImageInputs
 
+# How many other images of a batch a caption is compared with: those that it describes best. Over
+# all of them the mean would hardly tell a general caption from a specific one.
+_OTHER_IMAGES = 3
 # Added to the counts of a single caption, so that one missing order of n-grams does not make
 # its BLEU 0.
 _TINY = 1e-9
@@ -41,6 +44,11 @@ class SelfCritical:
             `(1 - w) * CIDEr-D + w * BLEU-4` of the single caption, as fractions.
         crossentropy_weight: weight in [0, 1] of the cross-entropy of the dataset's captions
             in the loss, which keeps sentences grammatical.
+        distinctness_weight: weight, 0 or more, of what is subtracted from the reward: the mean
+            CIDEr-D that the caption has for the three images of its batch, besides its own,
+            that it describes best. General captions, which fit many images, lose by it.
+            After Wang et al. 2020 (arXiv 2007.06877), who compare with similar images of the
+            whole dataset.
         temperature: divides the logits when captions are sampled.
         max_length: longest sampled caption in tokens, its end token included. Longer samples
             are cut, and score as they are. All captions of a batch are padded to its longest,
@@ -49,13 +57,14 @@ class SelfCritical:
             upper limit.
 
     Raises:
-        ValueError: for fewer than 2 samples, a weight outside [0, 1], a temperature
+        ValueError: for fewer than 2 samples, a weight outside its range, a temperature
             that is not positive, or a `max_length` below 1.
     """
 
     num_samples: int = 5
     bleu_4_weight: float = 0.0
     crossentropy_weight: float = 0.0
+    distinctness_weight: float = 0.0
     temperature: float = 1.0
     max_length: int | None = None
 
@@ -70,6 +79,11 @@ class SelfCritical:
                 raise ValueError(
                     f"`{name}` must be in [0, 1]. Received: {name}={getattr(self, name)!r}"
                 )
+        if not 0 <= self.distinctness_weight < float("inf"):
+            raise ValueError(
+                "`distinctness_weight` must be 0 or more. "
+                f"Received: distinctness_weight={self.distinctness_weight!r}"
+            )
         if not self.temperature > 0:
             raise ValueError(
                 f"`temperature` must be positive. Received: temperature={self.temperature!r}"
@@ -123,6 +137,26 @@ class CaptionReward:
             rewards = (1 - self.bleu_4_weight) * rewards + self.bleu_4_weight * bleu_4
         return rewards.astype("float32")
 
+    def for_others(self, images: Any, captions: Sequence[Sequence[int]]) -> np.ndarray:
+        """Returns how well captions describe other images of their batch, float32[N].
+
+        Args:
+            images: int[N]. The image of each caption; two different ones at least.
+            captions: N lists of token ids, with the end token where there is one.
+
+        Returns:
+            The mean CIDEr-D for the three other images that a caption describes best, or for
+            all others if there are fewer.
+        """
+        images = np.asarray(images)
+        present = np.unique(images)
+        scores = np.stack(
+            [self._cider.score([image] * len(captions), captions) for image in present], axis=1
+        )
+        scores[images[:, None] == present] = -np.inf
+        best = np.sort(scores, axis=1)[:, ::-1][:, : min(_OTHER_IMAGES, len(present) - 1)]
+        return best.mean(axis=1).astype("float32")
+
 
 class SelfCriticalBatches:
     """Samples captions from a captioner and turns their scores into training batches.
@@ -137,7 +171,8 @@ class SelfCriticalBatches:
         **search_options: `jit_compile`, `run_eagerly` of the search.
 
     Raises:
-        ValueError: if `batch_size` is below `num_samples`.
+        ValueError: if `batch_size` is below `num_samples`, or holds the samples of one image
+            only while they are to be compared with other images.
     """
 
     def __init__(
@@ -160,6 +195,12 @@ class SelfCriticalBatches:
         self.settings = settings
         self.seed = seed
         self.images_per_batch = min(batch_size // settings.num_samples, len(inputs))
+        if settings.distinctness_weight and self.images_per_batch < 2:
+            raise ValueError(
+                "`distinctness_weight` compares images of one batch: make `batch_size` at least "
+                f"2 * num_samples. Received: batch_size={batch_size!r}, "
+                f"num_samples={settings.num_samples}, {len(inputs)} images"
+            )
         tokenizer = self.preprocessor.tokenizer
         self._end = tokenizer.end_token_id
         self._forbidden = tokenizer.forbidden_token_ids
@@ -215,7 +256,12 @@ class SelfCriticalBatches:
         sampled = np.asarray(self._search.predict_on_batch(inputs)["token_ids"])
         count = self.settings.num_samples
         rows = [self._unpad(row) for row in sampled.reshape(-1, sampled.shape[-1])]
-        rewards = self._reward(np.repeat(images, count), rows).reshape(-1, count)
+        described = np.repeat(images, count)
+        rewards = self._reward(described, rows)
+        if self.settings.distinctness_weight:
+            others = self._reward.for_others(described, rows)
+            rewards = rewards - self.settings.distinctness_weight * others
+        rewards = rewards.reshape(-1, count)
         # The reward less the mean of the other samples.
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
         image_index = np.repeat(np.arange(len(images)), count)

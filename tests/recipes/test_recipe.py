@@ -41,6 +41,7 @@ def test_defaults():
         "self_critical_length": 0,
         "bleu_4_weight": 0.0,
         "crossentropy_weight": 0.0,
+        "distinctness_weight": 0.0,
         "scheduled_sampling": 0.0,
         "distillation_weight": 0.0,
         "feature_dtype": "float32",

@@ -43,6 +43,7 @@ def new_batches(captioner, dataset, settings, **options):
         ({"bleu_4_weight": 1.5}, r"`bleu_4_weight` must be in \[0, 1\]"),
         ({"crossentropy_weight": -0.1}, r"`crossentropy_weight` must be in \[0, 1\]"),
         ({"temperature": 0.0}, "`temperature` must be positive"),
+        ({"distinctness_weight": -0.5}, "`distinctness_weight` must be 0 or more"),
         ({"max_length": 0}, "`max_length` must be at least 1"),
     ],
 )
@@ -81,6 +82,40 @@ def test_reward_is_a_mix():
     caption, image = [[10, 15, 16, END]], [1]
     cider, bleu, mixed = (CaptionReward(REFERENCES, END, w)(image, caption) for w in (0, 1, 0.3))
     np.testing.assert_allclose(mixed, 0.7 * cider + 0.3 * bleu, rtol=1e-6)
+
+
+def test_reward_for_other_images():
+    references = [
+        [[10, 11, 12, 13]],
+        [[14, 15, 16, 17]],
+        [[10, 11, 18, 19]],
+        [[20, 21, 22, 23]],
+        [[24, 25, 26, 27]],
+    ]
+    reward = CaptionReward(references, END)
+    captions = [[10, 11, 12, 13, END], [14, 15, 16, 17, END], [10, 11, 18, 19, END]]
+    # Images 3 and 4 are not in this batch. Squared weights: two images have the words 10 and 11
+    # and their pair, one each of the others, all the end.
+    found = reward.for_others([0, 1, 2], captions)
+    assert found.dtype == "float32"
+    shared, own = np.log(5 / 2) ** 2, np.log(5) ** 2
+    cider = 10 / 4 * (2 * shared / (2 * shared + 2 * own) + shared / (shared + 3 * own))
+    np.testing.assert_allclose(found, [cider / 2, 0, cider / 2], atol=1e-6)
+    # Now there are three others; two of them have no word in common with the first caption.
+    whole = reward.for_others([0, 1, 2, 3], [*captions, [20, 21, 22, 23, END]])
+    assert whole[0] == pytest.approx(2 / 3 * found[0], rel=1e-5)
+
+
+def test_captions_of_other_images_cost(tiny_captioner, dataset):
+    captioner = tiny_captioner()
+    plain, distinct = (
+        new_batches(captioner, dataset, settings, batch_size=8, seed=1).draw(0)
+        for settings in (SelfCritical(4), SelfCritical(4, distinctness_weight=0.5))
+    )
+    np.testing.assert_array_equal(distinct[1], plain[1])
+    assert distinct[3] < plain[3]
+    with pytest.raises(ValueError, match="compares images of one batch.* Received: batch_size=5"):
+        new_batches(captioner, dataset, SelfCritical(4, distinctness_weight=0.5), batch_size=5)
 
 
 def test_drawn_batch(tiny_captioner, dataset):
