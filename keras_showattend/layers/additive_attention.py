@@ -28,10 +28,11 @@ class AdditiveAttention(keras.layers.Layer):
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Call arguments:
-        hidden_state: float[B, N]. State of the decoder before the step.
-        annotations: float[B, L, D].
-        projected_annotations: float[B, L, A]; `project(annotations)` if left out.
-        annotation_mask: bool[B, L], False at locations to ignore. A row without a single
+        hidden_state: float[B, N]. States of the decoder before the step: as many for each of
+            I images, which stand together in the order of the images.
+        annotations: float[I, L, D].
+        projected_annotations: float[I, L, A]; `project(annotations)` if left out.
+        annotation_mask: bool[I, L], False at locations to ignore. A row without a single
             True spreads its weight evenly.
 
     Returns:
@@ -126,17 +127,22 @@ class AdditiveAttention(keras.layers.Layer):
         """
         if projected_annotations is None:
             projected_annotations = self.project(annotations)
-        meeting = ops.tanh(projected_annotations + ops.expand_dims(projected_state, axis=1))
+        # The K rows of an image share its annotations, which are read once for all of them.
+        num_images, num_locations, depth = ops.shape(annotations)
+        state = ops.reshape(projected_state, (num_images, -1, 1, self.attention_dim))
+        meeting = ops.tanh(ops.expand_dims(projected_annotations, axis=1) + state)
         # As a matrix: in a loop over batches of unknown size XLA cannot compile the
         # gradient of TensorFlow's product of ranks 3 and 2.
         scores = self.score(ops.reshape(meeting, (-1, self.attention_dim)))
-        scores = ops.reshape(scores, (-1, ops.shape(meeting)[1]))
+        scores = ops.reshape(scores, (num_images, -1, num_locations))
         # Half precision has too few digits for a softmax over hundreds of locations.
         scores = ops.cast(scores, "float32")
         if annotation_mask is not None:
-            scores = ops.where(ops.cast(annotation_mask, "bool"), scores, -1e9)
+            mask = ops.expand_dims(ops.cast(annotation_mask, "bool"), axis=1)
+            scores = ops.where(mask, scores, -1e9)
         weights = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
-        context = ops.squeeze(ops.matmul(ops.expand_dims(weights, axis=1), annotations), axis=1)
+        context = ops.reshape(ops.matmul(weights, annotations), (-1, depth))
+        weights = ops.reshape(weights, (-1, num_locations))
         return context, weights
 
     def compute_output_shape(

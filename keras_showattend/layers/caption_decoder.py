@@ -45,11 +45,11 @@ class CaptionDecoder(keras.layers.Layer):
 
     Call arguments:
         token_ids: int32[B, T]. The tokens so far; the first is the start token.
-        annotations: float[B, L, D]. From an `ImageEncoder`.
-        annotation_mask: bool[B, L], False at locations to ignore.
-        image_index: int32[B] or None. Which of I images each caption describes;
-            annotations and mask are then [I, ...], and what depends on the image alone is
-            computed once for all of its captions.
+        annotations: float[I, L, D]. From an `ImageEncoder`. What depends on the image alone
+            is computed once for all of its captions.
+        annotation_mask: bool[I, L], False at locations to ignore.
+        image_index: int32[B] or None. Which image each caption describes. None: each image
+            has as many captions, B / I, which stand together in the order of the images.
         training: bool. Whether dropout is applied.
 
     Returns:
@@ -235,6 +235,8 @@ class CaptionDecoder(keras.layers.Layer):
             memory, states = keras.tree.map_structure(
                 lambda tensor: ops.take(tensor, image_index, axis=0), (memory, states)
             )
+        else:
+            states = [_for_each_caption(state, token_ids) for state in states]
         embeddings = self.embedding_dropout(self.token_embedding(token_ids), training=training)
         affine = self._affine()
         (hidden_states, contexts, attention_weights), _ = scan_time(
@@ -308,3 +310,10 @@ class CaptionDecoder(keras.layers.Layer):
             "tie_embeddings": self.tie_embeddings,
             "dropout": self.dropout,
         }
+
+
+def _for_each_caption(state: Tensor, token_ids: Tensor) -> Tensor:
+    """Repeats the states of I images, float[I, N], for B captions: float[B, N]."""
+    num_images, size = ops.shape(state)
+    shape = (num_images, ops.shape(token_ids)[0] // num_images, size)
+    return ops.reshape(ops.broadcast_to(ops.expand_dims(state, axis=1), shape), (-1, size))

@@ -74,7 +74,8 @@ class CaptionSearch(keras.Model):
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Searches; see the class docstring."""
         length_penalty = inputs.get("length_penalty", self.length_penalty)
-        memory, states = keras.tree.map_structure(self._per_caption, self.backbone.begin(inputs))
+        memory, states = self.backbone.begin(inputs)
+        states = keras.tree.map_structure(self._per_caption, states)
         num_rows = ops.shape(states[0])[0]
 
         def step(token_ids: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

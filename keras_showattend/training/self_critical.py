@@ -264,7 +264,7 @@ class SelfCriticalBatches:
         rewards = rewards.reshape(-1, count)
         # The reward less the mean of the other samples.
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
-        image_index = np.repeat(np.arange(len(images)), count)
+        image_index = None
         scales = advantages.reshape(-1)
         groups = np.zeros(len(rows), int)
         if self.settings.crossentropy_weight:
@@ -275,6 +275,7 @@ class SelfCriticalBatches:
                 for ids in self._tokens[image]
             ]
             rows += [ids for _, ids in given]
+            image_index = np.repeat(np.arange(len(images)), count)
             image_index = np.concatenate([image_index, [i for i, _ in given]])
             weight = self.settings.crossentropy_weight
             scales = np.concatenate([(1 - weight) * scales, np.full(len(given), weight)])
@@ -293,8 +294,9 @@ class SelfCriticalBatches:
             **inputs,
             "token_ids": parts["token_ids"],
             "padding_mask": parts["padding_mask"],
-            "image_index": image_index.astype("int32"),
         }
+        if image_index is not None:
+            x["image_index"] = image_index.astype("int32")
         return x, parts["targets"], weights.astype("float32"), float(rewards.mean())
 
     def _unpad(self, row: np.ndarray) -> list[int]:

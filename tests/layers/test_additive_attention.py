@@ -70,6 +70,27 @@ def test_projection_given_or_not_is_the_same(arrays):
         np.testing.assert_allclose(numpy(got), numpy(expected), atol=1e-6)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_states_share_the_annotations_of_their_image(arrays, masked):
+    layer = built_layer()
+    _, annotations = arrays
+    mask = np.array([[True, False, True, True, False], [True, True, False, False, True]])
+    options = {"annotation_mask": mask} if masked else {}
+    states = np.random.default_rng(2).normal(size=(3 * B, N)).astype("float32")
+    context, weights = layer(states, annotations, **options)
+    assert context.shape == (3 * B, D)
+    assert weights.shape == (3 * B, L)
+    for row, image in enumerate([0, 0, 0, 1, 1, 1]):
+        expected = attend(
+            attention_weights_of(layer),
+            states[row],
+            annotations[image],
+            mask=mask[image] if masked else None,
+        )
+        np.testing.assert_allclose(numpy(context)[row], expected[0], atol=1e-5)
+        np.testing.assert_allclose(numpy(weights)[row], expected[1], atol=1e-5)
+
+
 @pytest.mark.parametrize("mask_dtype", ["bool", "int32"])
 def test_masked_places_get_nothing(arrays, mask_dtype):
     layer = built_layer()

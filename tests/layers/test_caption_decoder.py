@@ -67,6 +67,19 @@ def test_matches_numpy(cell, form, masked, arrays):
         np.testing.assert_allclose(numpy(outputs["attention_weights"])[row], weights, atol=1e-5)
 
 
+def test_captions_of_an_image_stand_together(arrays):
+    layer = built_decoder()
+    token_ids, annotations = arrays
+    captions = np.concatenate([token_ids, token_ids[::-1], token_ids])
+    outputs = layer(captions, annotations)
+    by_index = layer(captions, annotations, image_index=np.array([0, 0, 0, 1, 1, 1]))
+    for row, image in enumerate([0, 0, 0, 1, 1, 1]):
+        logits, weights = decode(decoder_weights_of(layer), captions[row], annotations[image])
+        for found in (outputs, by_index):
+            np.testing.assert_allclose(numpy(found["logits"])[row], logits, atol=1e-5, rtol=1e-5)
+            np.testing.assert_allclose(numpy(found["attention_weights"])[row], weights, atol=1e-5)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_match_differences_in_numpy(cell, arrays):
     layer = built_decoder(cell, dropout=0.0)
