@@ -11,9 +11,12 @@ import sys
 import keras
 import pytest
 
+from keras_showattend.presets import check_preset
 from keras_showattend.training import processes
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "support" / "train_in_processes.py"
+EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "train_processes.py"
+pytest_plugins = ["cli_fixtures"]
 
 
 def start(folder, index=None, address=None):
@@ -57,6 +60,26 @@ def test_two_processes_learn_what_one_does(tmp_path):
     # Five images were encoded once, by one process or the other.
     indexes = [json.loads(path.read_text()) for path in tmp_path.glob("two/features/*/*.json")]
     assert sum(len(index["keys"]) for index in indexes) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_the_example(tiny_preset, photos, tmp_path):
+    (photos / "captions.csv").write_text("image,caption\na.png,a dog runs\nd.png,a man rides\n")
+    # One process, because two take twice as long and are tested above.
+    words = ["--preset", tiny_preset, "--work", "work", "--processes", "1", "--epochs", "1"]
+    ended = subprocess.run(
+        [sys.executable, EXAMPLE, photos / "captions.csv", "--output", "mine", *words],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert " - loss: " in ended.stdout
+    check_preset(tmp_path / "mine")
+    # The states of training are gone, the features stay.
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["features"]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow")
