@@ -47,6 +47,17 @@ def test_globs(tree, include, exclude, expected):
     assert [os.path.relpath(path, tree) for path in found] == expected
 
 
+@pytest.mark.parametrize("form", [".", "./", "../tree", "../tree/", ".././/tree/../tree"])
+def test_globs_are_relative_to_a_folder_however_it_is_given(tree, form, monkeypatch):
+    monkeypatch.chdir(tree)
+    found = list(Images([form], include=["/a/**", "/*.jpg"], exclude=["/a.jpg", "a/c/"]))
+    assert [os.path.normpath(os.path.relpath(path)) for path in found] == [
+        "a-b.jpg",
+        "a/b.jpg",
+        "e.jpg",
+    ]
+
+
 def test_since(tree):
     os.utime(tree / "e.jpg", (1e9, 1e9))
     os.utime(tree / "a" / "b.jpg", (2e9, 2e9))
