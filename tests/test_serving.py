@@ -1,6 +1,7 @@
 """The server of docs/serving.md in a process of its own, asked by several clients at once."""
 
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -18,13 +19,38 @@ pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[1]
 SERVER = ROOT / "examples" / "serve.py"
+RAY_SERVER = ROOT / "examples" / "serve_ray.py"
+# Runs it on a cluster of this process, and asks it from several clients at once.
+RAY_CLIENTS = """
+import json, pathlib, sys, urllib.request
+from concurrent.futures import ThreadPoolExecutor
+import ray
+from ray import serve
+import serve_ray
+
+port, answers, *paths = sys.argv[1:]
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+serve.start(http_options={"port": int(port)})
+serve.run(serve_ray.app)
+
+def ask(path):
+    content = pathlib.Path(path).read_bytes()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}", content, timeout=120) as answer:
+        return json.load(answer)["caption"]
+
+with ThreadPoolExecutor(len(paths)) as clients:
+    pathlib.Path(answers).write_text(json.dumps(list(clients.map(ask, paths))))
+serve.shutdown()
+ray.shutdown()
+"""
 
 
-def test_the_page_shows_the_file():
+@pytest.mark.parametrize(("file", "language"), [(SERVER, "python"), (RAY_SERVER, "py")])
+def test_the_page_shows_the_file(file, language):
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-    code = SERVER.read_text(encoding="utf-8").partition("\n\n")[2]
-    assert f"```python\n{code}```" in page
-    assert len(code.splitlines()) <= 20
+    code = file.read_text(encoding="utf-8").partition("\n\n")[2]
+    assert f"```{language}\n{code}```" in page
+    assert len(code.splitlines()) <= 25
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +68,7 @@ def server(captioner, tmp_path_factory):
     code = SERVER.read_text(encoding="utf-8")
     assert code.count('"vgg16_gru_flickr8k"') == 1
     (folder / "serve.py").write_text(code.replace("vgg16_gru_flickr8k", str(folder / "tiny")))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = open(folder / "log", "w")  # noqa: SIM115
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "serve:app", "--port", str(port)],
@@ -60,6 +84,12 @@ def server(captioner, tmp_path_factory):
     process.terminate()
     process.wait(timeout=20)
     log.close()
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def is_up(url):
@@ -106,3 +136,29 @@ def test_what_is_wrong_is_said(server):
     status, answer = post(f"{server}/caption?num_beams=1000", b"")
     assert status == 422
     assert "less than or equal to 10" in answer["detail"][0]["msg"]
+
+
+def test_ray_serve_captions_requests_together(captioner, tmp_path):
+    reason = "NOT TESTED: examples/serve_ray.py needs `pip install 'ray[serve]'`"
+    pytest.importorskip("ray.serve", reason=reason)
+    captioner.save_to_preset(tmp_path / "tiny")
+    code = RAY_SERVER.read_text(encoding="utf-8")
+    assert code.count('"vgg16_gru_flickr8k"') == 1
+    (tmp_path / "serve_ray.py").write_text(
+        code.replace("vgg16_gru_flickr8k", str(tmp_path / "tiny"))
+    )
+    paths = [tmp_path / f"{seed}.png" for seed in range(5)]
+    for seed, path in enumerate(paths):
+        Image.fromarray(tiny_picture(40 + seed, 50, seed)).save(path)
+    paths[3].write_text("no image")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", RAY_CLIENTS, str(free_port()), tmp_path / "answers.json", *paths],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    assert answers == captioner.generate(paths, on_error="skip")
+    assert answers[3] is None
