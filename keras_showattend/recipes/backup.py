@@ -34,11 +34,13 @@ class Backup(keras.callbacks.Callback):
 
     Args:
         folder: path of a folder for the states, which is deleted when training ends.
+        seed: int. With the epoch it decides what dropout draws. Defaults to 0.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, seed: int = 0):
         super().__init__()
         self.folder = folder
+        self.seed = seed
         self._writes = process_part()[0] == 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -57,7 +59,9 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Lets dropout draw what it draws in this epoch of an undisturbed run."""
-        seed_epoch(self.model.variables, epoch)
+        # Dropout on PyTorch draws from the generator of the process.
+        keras.utils.set_random_seed((self.seed + epoch) % 2**31)
+        seed_epoch(self.model.variables, epoch, self.seed)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Saves the state, and deletes all but the last two."""

@@ -240,7 +240,7 @@ def _fit(run: Run, learner: ImageCaptioner, recipe: Recipe, folder: pathlib.Path
     )
     folder.mkdir(parents=True, exist_ok=True)
     log = _epoch_log(folder / "epochs.csv")
-    backup = Backup(folder / "backup")
+    backup = Backup(folder / "backup", recipe.seed)
     if recipe.ema_momentum:
         # The backup comes before the average replaces the weights, and the scores after.
         average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)

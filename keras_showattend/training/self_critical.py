@@ -236,7 +236,7 @@ class SelfCriticalBatches:
         count = len(order) // self.images_per_batch
         self._batches = np.split(order[: count * self.images_per_batch], count)
         self.inputs.start_epoch(epoch)
-        seed_epoch([self._sampler.seed_generator.state], epoch)
+        seed_epoch([self._sampler.seed_generator.state], epoch, self.seed)
 
     def draw(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]:
         """Samples the captions of one batch with the captioner's present weights.
