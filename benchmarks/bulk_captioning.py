@@ -4,11 +4,12 @@
 
 Each way captions the same images with a captioner that is loaded already: Ray's runs are measured
 from the first to the last row that they write, in which the start of actors has no part. The
-baseline is `write_captions` of the command `caption`, on one thread as the actors are: set
+baseline is `generate_stream`, as in the command `caption`, on one thread as the actors are: set
 `OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1`.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import tempfile
@@ -17,10 +18,6 @@ import time
 from timing import write_json
 
 from keras_showattend import ImageCaptioner
-from keras_showattend.cli.caption import write_captions
-from keras_showattend.cli.caption_file import CaptionFile
-from keras_showattend.cli.caption_rows import COLUMNS, RowMaker
-from keras_showattend.cli.row_formats import JsonLines
 from keras_showattend.preprocessing import find_images
 from keras_showattend.ray import caption_source
 
@@ -54,15 +51,14 @@ def main():
 
 
 def plain_rate(folder, preset, scratch):
-    """Images a second of `caption FOLDER --output`, after a first batch that compiles."""
+    """Images a second into a file, after a first batch that compiles."""
     captioner = ImageCaptioner.from_preset(preset)
     paths = [os.fspath(path) for path in find_images(folder)]
     captioner.generate(paths[:16])
-    file = CaptionFile(os.path.join(scratch, "captions.jsonl"), JsonLines(COLUMNS), True)
     start = time.perf_counter()
-    with file.open() as sink:
-        for _ in write_captions(captioner, paths, sink, RowMaker("", "")):
-            pass
+    with open(os.path.join(scratch, "captions.jsonl"), "w") as sink:
+        for path, beams in zip(paths, captioner.generate_stream(paths), strict=True):
+            sink.write(json.dumps({"path": path, "caption": beams[0].text}) + "\n")
     return len(paths) / (time.perf_counter() - start)
 
 
