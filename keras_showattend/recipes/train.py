@@ -204,6 +204,9 @@ def _training_record(
 def _check_work_folder(work: pathlib.Path, recipes: list[dict[str, Any]]) -> None:
     """Refuses a work folder in which another recipe has learned something."""
     before = unfinished_recipes(work)
+    if before is not None:
+        # Settings that a later version has added were at their defaults.
+        before = [{**Recipe().to_dict(), **old} for old in before]
     if before is None or before == recipes:
         return
     nothing: dict[str, Any] = {}

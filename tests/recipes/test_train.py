@@ -157,6 +157,10 @@ def test_whole_and_interrupted(train, datasets, tmp_path, losses, killed_after):
         train(tmp_path / "resumed", Recipe(**{**RECIPE.to_dict(), "epochs": 4, "seed": 1}))
     assert sorted(path.name for path in work.iterdir()) == before
 
+    # As a version wrote it that did not know all settings.
+    (recipe,) = json.loads((work / "recipe.json").read_text())
+    del recipe["distinctness_weight"]
+    (work / "recipe.json").write_text(json.dumps([recipe]))
     killed_after(None)
     losses.clear()
     resumed = train(tmp_path / "resumed", command="train --it")
