@@ -104,7 +104,8 @@ def test_visitors_in_a_browser(demo, captioner, images, visit, tmp_path):
     page = visitors[1].page
     words = page.locator(".ksa .say label")
     words.nth(1).click()
-    assert page.locator(".ksa .stage .s0").evaluate("e => getComputedStyle(e).opacity > 0")
+    shade = "getComputedStyle(document.querySelector('.ksa .stage .s0')).opacity > 0"
+    page.wait_for_function(shade)
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wide) <= 0
     broken = tmp_path / "broken.png"

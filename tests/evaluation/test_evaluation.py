@@ -54,8 +54,12 @@ class Parrot:
     def generate(self, images, return_all_beams=False, **options):
         from keras_showattend.search import CaptionHypothesis
 
+        longest = self._captioner.preprocessor.sequence_length
         texts = (self._sentences * len(images))[: len(images)]
-        return [[CaptionHypothesis(text, -1.0 - n, -0.5)] for n, text in enumerate(texts)]
+        return [
+            [CaptionHypothesis(text, -1.0 - n, -0.5, complete=len(text.split()) < longest)]
+            for n, text in enumerate(texts)
+        ]
 
 
 def said(captioner, dataset, *sentences, **options):
