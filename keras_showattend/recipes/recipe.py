@@ -42,7 +42,8 @@ _RANGES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     (
         "0 or more",
         lambda value: 0 <= value < math.inf,
-        "learning_rate warmup_epochs doubly_stochastic_weight encoder_learning_rate seed",
+        "learning_rate warmup_epochs doubly_stochastic_weight encoder_learning_rate seed "
+        "distinctness_weight self_critical_length",
     ),
     ("0, or at least 2", lambda value: value == 0 or value >= 2, "self_critical_samples"),
     ("a finite number", math.isfinite, "length_penalty"),
